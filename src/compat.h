@@ -1,0 +1,113 @@
+/*
+ * compat.h
+ *	  Differences between the supported majors, 15 to 19.  The only file that
+ *	  looks at PG_VERSION_NUM.
+ */
+#ifndef PURCHASE_COMPAT_H
+#define PURCHASE_COMPAT_H
+
+#include "access/genam.h"
+#include "catalog/pg_class.h"
+#include "executor/executor.h"
+#include "parser/parse_relation.h"
+#include "utils/acl.h"
+
+#if PG_VERSION_NUM < 150000
+#error "purchase needs PostgreSQL 15 or later"
+#endif
+
+/*
+ * These minors changed the size of ResultRelInfo, and the next ones changed it
+ * back: a library built against either crashes in the other.
+ */
+#if PG_VERSION_NUM == 150009 || PG_VERSION_NUM == 160005 || \
+	PG_VERSION_NUM == 170001
+#error "this minor release broke the ABI: build against another minor"
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define owns_relation(relid, roleid) \
+	object_ownercheck(RelationRelationId, relid, roleid)
+#else
+#define owns_relation(relid, roleid) pg_class_ownercheck(relid, roleid)
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define compat_index_beginscan(rel, index, snapshot) \
+	index_beginscan(rel, index, snapshot, NULL, 1, 0)
+#else
+#define compat_index_beginscan(rel, index, snapshot) \
+	index_beginscan(rel, index, snapshot, 1, 0)
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define compat_EvalPlanQualInit(epqstate, estate) \
+	EvalPlanQualInit(epqstate, estate, NULL, NIL, -1, NIL)
+#else
+#define compat_EvalPlanQualInit(epqstate, estate) \
+	EvalPlanQualInit(epqstate, estate, NULL, NIL, -1)
+#endif
+
+/*
+ * A range table of one relation, with what a statement on it would read and
+ * write.  From 16 on, the permissions have a list of their own.
+ */
+typedef struct OneRelation
+{
+	List	   *rtable;
+	List	   *perminfos;
+} OneRelation;
+
+static inline OneRelation
+make_one_relation(Relation rel, LOCKMODE lockmode, AclMode perms,
+				  Bitmapset *selected_cols, Bitmapset *updated_cols)
+{
+	OneRelation one = {NIL, NIL};
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+
+	rte->rtekind = RTE_RELATION;
+	rte->relid = RelationGetRelid(rel);
+	rte->relkind = rel->rd_rel->relkind;
+	rte->rellockmode = lockmode;
+#if PG_VERSION_NUM >= 160000
+	{
+		RTEPermissionInfo *perminfo;
+
+		perminfo = addRTEPermissionInfo(&one.perminfos, rte);
+		perminfo->requiredPerms = perms;
+		perminfo->selectedCols = selected_cols;
+		perminfo->updatedCols = updated_cols;
+	}
+#else
+	rte->requiredPerms = perms;
+	rte->selectedCols = selected_cols;
+	rte->updatedCols = updated_cols;
+#endif
+	one.rtable = list_make1(rte);
+	return one;
+}
+
+static inline void
+check_permissions(OneRelation one)
+{
+#if PG_VERSION_NUM >= 160000
+	ExecCheckPermissions(one.rtable, one.perminfos, true);
+#else
+	ExecCheckRTPerms(one.rtable, true);
+#endif
+}
+
+static inline void
+init_range_table(EState *estate, OneRelation one)
+{
+#if PG_VERSION_NUM >= 180000
+	ExecInitRangeTable(estate, one.rtable, one.perminfos,
+					   bms_make_singleton(1));
+#elif PG_VERSION_NUM >= 160000
+	ExecInitRangeTable(estate, one.rtable, one.perminfos);
+#else
+	ExecInitRangeTable(estate, one.rtable);
+#endif
+}
+
+#endif							/* PURCHASE_COMPAT_H */

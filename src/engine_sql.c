@@ -1,0 +1,218 @@
+/*
+ * engine_sql.c
+ *	  The sql engine: saved SPI plans.  It serves everything that PostgreSQL
+ *	  can update, and defines the meaning of a sale.
+ *
+ * A row that is locked is skipped, not reported, by SKIP LOCKED, and then it
+ * looks like one that is not there.  NOWAIT would tell them apart, but by an
+ * error, so it is asked only in that case, and in a subtransaction.
+ *
+ * The write repeats the condition and is relative.  That costs nothing where
+ * the lock holds, and is safe where it does not: a foreign server, or a
+ * trigger that changes the row of a later line.
+ *
+ * The plans belong to the StockTable; it is replaced, with their texts, when
+ * one of them has become invalid.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "purchase.h"
+
+/*
+ * OPERATOR(schema.name): what the index means by "equal", whatever the
+ * search_path is.
+ */
+static char *
+operator_text(Oid opno)
+{
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(opno));
+	Form_pg_operator op;
+	char	   *text;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", opno);
+	op = (Form_pg_operator) GETSTRUCT(tuple);
+	text = psprintf("OPERATOR(%s.%s)",
+					quote_identifier(get_namespace_name(op->oprnamespace)),
+					NameStr(op->oprname));
+	ReleaseSysCache(tuple);
+	return text;
+}
+
+static char *
+plan_text(Cart *cart, int plan)
+{
+	static const char *const patterns[N_PLANS] = {
+		[PLAN_LOOK] = "",
+		[PLAN_LOCK_SKIP] = " FOR NO KEY UPDATE SKIP LOCKED",
+		[PLAN_LOCK_NOWAIT] = " FOR NO KEY UPDATE NOWAIT",
+		[PLAN_LOCK_WAIT] = " FOR NO KEY UPDATE",
+		[PLAN_TAKE] = "-",
+		[PLAN_ADD] = "+",
+	};
+	StockTable *st = cart->st;
+	Relation	rel = cart->rel;
+	const char *table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+												   RelationGetRelationName(rel));
+	const char *key = quote_identifier(st->key_column);
+	const char *stock = quote_identifier(st->stock_column);
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	if (plan < PLAN_TAKE)
+		appendStringInfo(&sql,
+						 "SELECT t.%s::pg_catalog.int8 FROM %s AS t WHERE t.%s %s $1%s",
+						 stock, table, key, operator_text(st->eq_operator),
+						 patterns[plan]);
+	else
+	{
+		appendStringInfo(&sql,
+						 "UPDATE %s AS t SET %s = t.%s OPERATOR(pg_catalog.%s) $2 WHERE t.%s %s $1",
+						 table, stock, stock, patterns[plan], key,
+						 operator_text(st->eq_operator));
+		if (plan == PLAN_TAKE)
+			appendStringInfo(&sql, " AND t.%s OPERATOR(pg_catalog.>=) $2",
+							 stock);
+		appendStringInfo(&sql, " RETURNING t.%s::pg_catalog.int8", stock);
+	}
+	return sql.data;
+}
+
+static SPIPlanPtr
+get_plan(Cart *cart, int plan)
+{
+	StockTable *st = cart->st;
+
+	if (st->plans[plan] == NULL)
+	{
+		Oid			types[2] = {st->key_type, INT8OID};
+		SPIPlanPtr	result;
+
+		/* the plan for one key is good for all */
+		result = SPI_prepare_cursor(plan_text(cart, plan),
+									plan < PLAN_TAKE ? 1 : 2, types,
+									CURSOR_OPT_GENERIC_PLAN);
+		if (result == NULL || SPI_keepplan(result) != 0)
+			elog(ERROR, "could not prepare a plan: %s",
+				 SPI_result_code_string(SPI_result));
+		st->plans[plan] = result;
+	}
+	return st->plans[plan];
+}
+
+/*
+ * Run a plan and take the stock from its only row.
+ */
+static bool
+run_plan(Cart *cart, Line *line, int plan, int64 qty)
+{
+	Datum		values[2] = {line->key, Int64GetDatum(qty)};
+	bool		isnull = true;
+	Datum		value = (Datum) 0;
+
+	if (SPI_execute_plan(get_plan(cart, plan), values, NULL,
+						 plan == PLAN_LOOK, 0) < 0)
+		elog(ERROR, "could not execute a plan: %s",
+			 SPI_result_code_string(SPI_result));
+	if (SPI_processed > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_CARDINALITY_VIOLATION),
+				 errmsg("product %s has more than one row",
+						product_text(line->product, cart->product_type)),
+				 errhint("The key column must identify a row by itself."),
+				 errtablecol(cart->rel, cart->st->key_attno)));
+	if (SPI_processed == 0)
+	{
+		SPI_freetuptable(SPI_tuptable);
+		return false;
+	}
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+						  &isnull);
+	line->stock_known = !isnull;
+	line->stock = isnull ? 0 : DatumGetInt64(value);
+	SPI_freetuptable(SPI_tuptable);
+	return true;
+}
+
+static void
+sql_open(Cart *cart)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+}
+
+static bool
+sql_look(Cart *cart, Line *line)
+{
+	return run_plan(cart, line, PLAN_LOOK, 0);
+}
+
+typedef struct LockAttempt
+{
+	Cart	   *cart;
+	Line	   *line;
+	bool		found;
+} LockAttempt;
+
+static void
+lock_nowait(void *arg)
+{
+	LockAttempt *attempt = arg;
+
+	attempt->found = run_plan(attempt->cart, attempt->line, PLAN_LOCK_NOWAIT,
+							  0);
+}
+
+static LockResult
+sql_lock(Cart *cart, Line *line, bool wait)
+{
+	LockAttempt attempt = {cart, line, false};
+	ErrorData  *error;
+
+	if (wait)
+		return run_plan(cart, line, PLAN_LOCK_WAIT, 0) ? LOCK_OK : LOCK_NO_ROW;
+	if (run_plan(cart, line, PLAN_LOCK_SKIP, 0))
+		return LOCK_OK;
+
+	error = run_in_subtransaction(lock_nowait, &attempt);
+	if (error == NULL)
+		return attempt.found ? LOCK_OK : LOCK_NO_ROW;
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
+	FreeErrorData(error);
+	return LOCK_BUSY;
+}
+
+static void
+sql_write(Cart *cart, Line *line, int64 delta)
+{
+	if (!run_plan(cart, line, delta < 0 ? PLAN_TAKE : PLAN_ADD,
+				  delta < 0 ? -delta : delta))
+		line->stock_known = false;
+}
+
+static void
+sql_close(Cart *cart)
+{
+	SPI_finish();
+}
+
+const Engine engine_sql = {
+	.name = "sql",
+	.open = sql_open,
+	.look = sql_look,
+	.lock = sql_lock,
+	.write = sql_write,
+	.close = sql_close,
+};

@@ -1,0 +1,31 @@
+/*
+ * errors.h
+ *	  The SQLSTATEs of this extension, and what may become of a line.
+ *
+ * Class SK ("stock keeping") begins with a letter from the range that the SQL
+ * standard leaves to implementations.  SK000 is not used: clients take a code
+ * that ends in 000 for its whole class.  SK1xx is reserved for holds and SK2xx
+ * for idempotency keys.
+ */
+#ifndef PURCHASE_ERRORS_H
+#define PURCHASE_ERRORS_H
+
+#define ERRCODE_PRODUCT_NOT_FOUND		MAKE_SQLSTATE('S', 'K', '0', '0', '1')
+#define ERRCODE_OUT_OF_STOCK			MAKE_SQLSTATE('S', 'K', '0', '0', '2')
+#define ERRCODE_INSUFFICIENT_QUANTITY	MAKE_SQLSTATE('S', 'K', '0', '0', '3')
+
+/*
+ * In rising order of precedence: when the lines of a cart fail for different
+ * reasons, what is definitive beats what a retry may cure.
+ */
+typedef enum Outcome
+{
+	OUTCOME_AVAILABLE,			/* could be sold; not decided finally */
+	OUTCOME_SOLD,
+	OUTCOME_BUSY,
+	OUTCOME_INSUFFICIENT_QUANTITY,
+	OUTCOME_OUT_OF_STOCK,
+	OUTCOME_PRODUCT_NOT_FOUND,
+} Outcome;
+
+#endif							/* PURCHASE_ERRORS_H */

@@ -1,0 +1,184 @@
+/*
+ * purchase.h
+ *	  What the files of the extension share.
+ *
+ * Data flows one way:
+ *
+ *	  purchase.c      SQL functions: arguments -> lines -> answer
+ *	  cart.c          look, lock, decide, write; one error for all lines
+ *	  stock_table.c   table -> key, stock column, index, engine; its cache
+ *	  engine_row.c    \ how one row is found, locked and written
+ *	  engine_sql.c    /
+ *
+ * Memory: lines and everything else of a call live in the caller's context,
+ * which is a per-tuple or statement context.  A StockTable lives in a context
+ * of its own below CacheMemoryContext and survives at least until the end of
+ * the transaction in which it was used, even if it was replaced meanwhile.
+ */
+#ifndef PURCHASE_H
+#define PURCHASE_H
+
+#include "access/attnum.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "nodes/bitmapset.h"
+#include "storage/itemptr.h"
+#include "utils/relcache.h"
+
+#include "compat.h"
+#include "errors.h"
+
+typedef struct Cart Cart;
+typedef struct StockTable StockTable;
+
+typedef enum EngineChoice
+{
+	ENGINE_AUTO,
+	ENGINE_ROW,
+	ENGINE_SQL,
+} EngineChoice;
+
+/* purchase.engine and purchase.lock_wait (ms; 0 = NOWAIT, -1 = no bound) */
+extern int	purchase_engine;
+extern int	purchase_lock_wait;
+
+/* One product and one quantity. */
+typedef struct Line
+{
+	Datum		product;		/* the key as the caller gave it */
+	int64		qty;			/* always > 0 */
+
+	Datum		key;			/* the same in the key column's base type */
+	bool		no_such_key;	/* out of that type's range */
+
+	Outcome		outcome;
+	bool		stock_known;	/* stock was read; not so if busy or missing */
+	int64		stock;			/* as last read; after a write, what remains */
+	ItemPointerData tid;		/* of the row engine: the version looked at */
+} Line;
+
+typedef enum LockResult
+{
+	LOCK_OK,					/* locked, and line->stock is the latest */
+	LOCK_BUSY,					/* another transaction holds it */
+	LOCK_NO_ROW,				/* no such row, or no right to see it */
+} LockResult;
+
+/*
+ * An engine finds, locks and writes one row.  Errors are thrown, so close is
+ * not reached then: what an engine holds must be released by the transaction.
+ */
+typedef struct Engine
+{
+	const char *name;
+
+	/* Prepare for a call.  Its snapshot is active until it ends. */
+	void		(*open) (Cart *cart);
+
+	/* Read a line's stock without a lock; false if there is no row. */
+	bool		(*look) (Cart *cart, Line *line);
+
+	/* Lock the latest version of a line's row FOR NO KEY UPDATE.  With wait,
+	 * never returns LOCK_BUSY. */
+	LockResult	(*lock) (Cart *cart, Line *line, bool wait);
+
+	/* Add delta to the stock of a row that lock() has locked and set
+	 * line->stock to what was written. */
+	void		(*write) (Cart *cart, Line *line, int64 delta);
+
+	void		(*close) (Cart *cart);
+} Engine;
+
+extern const Engine engine_row;
+extern const Engine engine_sql;
+
+/* The plans of the sql engine, in the order of their use. */
+enum
+{
+	PLAN_LOOK,
+	PLAN_LOCK_SKIP,
+	PLAN_LOCK_NOWAIT,
+	PLAN_LOCK_WAIT,
+	PLAN_TAKE,
+	PLAN_ADD,
+	N_PLANS
+};
+
+/* What is known of an attached table.  Read-only but for the plans. */
+struct StockTable
+{
+	Oid			relid;
+	MemoryContext cxt;
+
+	AttrNumber	key_attno;
+	AttrNumber	stock_attno;
+	char	   *key_column;
+	char	   *stock_column;
+
+	Oid			key_type;		/* base type of the key column */
+	FmgrInfo	key_input;
+	Oid			key_ioparam;
+	Oid			key_collation;
+	Oid			eq_operator;	/* both in the sense of the key's index */
+	FmgrInfo	eq;
+	FmgrInfo	cmp;
+	Oid			eq_subtype;
+
+	Oid			stock_type;		/* base type: INT2OID, INT4OID or INT8OID */
+
+	Oid			index;			/* unique index of the key, if a row engine
+								 * could use it */
+	const char *sql_reason;		/* why the sql engine serves it, or NULL */
+
+	Bitmapset  *selected_cols;	/* {key, stock} and {stock}, with the offset */
+	Bitmapset  *updated_cols;	/* of FirstLowInvalidHeapAttributeNumber */
+
+	SPIPlanPtr	plans[N_PLANS];
+};
+
+/* What a call wants to do with its lines. */
+typedef enum Verb
+{
+	VERB_SELL,
+	VERB_RESTOCK,
+	VERB_READ,
+} Verb;
+
+struct Cart
+{
+	Verb		verb;
+	const char *function;		/* SQL name, for messages */
+	Oid			product_type;	/* type of Line.product */
+	int			nlines;
+	Line	   *lines;
+
+	Oid			stock_table;	/* as the caller gave it, or InvalidOid */
+	Oid			self;			/* OID of the SQL function: finds the schema */
+
+	int			lock_wait;		/* ms; 0 = NOWAIT, -1 = no bound of ours */
+	Line	   *waiting;		/* line whose lock is being waited for */
+
+	StockTable *st;
+	Relation	rel;
+	Relation	index;			/* of the key; NULL unless for the row engine */
+	OneRelation range;
+	const Engine *engine;
+	void	   *engine_state;
+};
+
+/* cart.c */
+extern void cart_sell(Cart *cart);
+extern void cart_try_sell(Cart *cart);
+extern void cart_restock(Cart *cart);
+extern void cart_read(Cart *cart);
+extern const char *outcome_name(Outcome outcome);
+extern ErrorData *run_in_subtransaction(void (*fn) (void *), void *arg);
+
+/* stock_table.c */
+extern void stock_table_open(Cart *cart);
+extern void stock_table_close(Cart *cart);
+extern char *product_text(Datum product, Oid type);
+extern bool stock_table_key(StockTable *st, Datum product, Oid type,
+							Datum *key);
+
+#endif							/* PURCHASE_H */

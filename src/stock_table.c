@@ -1,0 +1,1173 @@
+/*
+ * stock_table.c
+ *	  Attached tables: registration, what is known of them, and its cache.
+ *
+ * The registrations are rows of purchase_registration, an ordinary table in
+ * the extension's schema.  It keeps the table's OID, which survives a rename,
+ * and the columns' names, which survive a dump.  A trigger on it sends a
+ * relcache invalidation for it, whoever changes it and how.
+ *
+ * The cache is one hash table by OID.  Its only callback marks entries as
+ * invalid and never frees them: it may run in the middle of anything.  An
+ * invalid entry is replaced at the next lookup and its memory is handed to the
+ * transaction, because an outer call (a trigger of the table that sells, too)
+ * may still be working with it.
+ *
+ * The lock on the stock table is taken before the cache is believed: taking a
+ * lock processes invalidations, and holding it keeps the definition as it is.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/nbtree.h"
+#include "access/relation.h"
+#include "access/stratnum.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+#include "utils/uuid.h"
+
+#include "compat.h"
+#include "purchase.h"
+
+#define REGISTRATION "purchase_registration"
+
+enum
+{
+	ANUM_STOCK_TABLE = 1,
+	ANUM_KEY_COLUMN,
+	ANUM_STOCK_COLUMN,
+	ANUM_IS_DEFAULT
+};
+
+typedef struct CacheEntry
+{
+	Oid			relid;			/* hash key */
+	bool		valid;			/* cleared by the callback */
+	StockTable *st;				/* NULL if there is none, valid or not */
+} CacheEntry;
+
+/* Why a table can't be, or can no longer be, a stock table. */
+typedef struct Misfit
+{
+	int			sqlerrcode;
+	char	   *detail;
+	char	   *hint;
+} Misfit;
+
+static HTAB *cache = NULL;
+static Oid	registration_relid = InvalidOid;	/* InvalidOid: look it up */
+static Oid	default_relid = InvalidOid; /* InvalidOid: look it up */
+
+PG_FUNCTION_INFO_V1(purchase_attach);
+PG_FUNCTION_INFO_V1(purchase_detach);
+PG_FUNCTION_INFO_V1(purchase_stock_table_engine);
+PG_FUNCTION_INFO_V1(purchase_registration_changed);
+
+static char *
+relation_literal(Oid relid)
+{
+	Datum		name = DirectFunctionCall1(regclassout,
+										   ObjectIdGetDatum(relid));
+
+	return quote_literal_cstr(DatumGetCString(name));
+}
+
+/* ----------------------------------------------------------------
+ * Registrations
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * The registrations stand in the same schema as every function of the
+ * extension, wherever it was moved to.
+ */
+static Oid
+registration_oid(Oid self)
+{
+	if (!OidIsValid(registration_relid))
+	{
+		Oid			schema = get_func_namespace(self);
+
+		registration_relid = get_relname_relid(REGISTRATION, schema);
+		if (!OidIsValid(registration_relid))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("table \"%s\" of extension \"purchase\" is missing from schema \"%s\"",
+							REGISTRATION, get_namespace_name(schema)),
+					 errhint("Create the extension again: DROP EXTENSION purchase; CREATE EXTENSION purchase;")));
+	}
+	return registration_relid;
+}
+
+/*
+ * Find the registration of a table, or the default's if relid is InvalidOid.
+ * As for a catalog, what counts is the latest state, not what the
+ * transaction's snapshot sees: else a session at REPEATABLE READ would go on
+ * with a registration that is gone.
+ */
+static bool
+find_registration(Oid self, Oid *relid, char **key_column, char **stock_column)
+{
+	Relation	reg = table_open(registration_oid(self), AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	if (OidIsValid(*relid))
+		ScanKeyInit(&key, ANUM_STOCK_TABLE, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(*relid));
+	else
+		ScanKeyInit(&key, ANUM_IS_DEFAULT, BTEqualStrategyNumber, F_BOOLEQ,
+					BoolGetDatum(true));
+
+	/* a few rows, read once per change: no index */
+	scan = systable_beginscan(reg, InvalidOid, false, snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		TupleDesc	desc = RelationGetDescr(reg);
+		bool		isnull;
+
+		*relid = DatumGetObjectId(heap_getattr(tuple, ANUM_STOCK_TABLE, desc,
+											   &isnull));
+		*key_column = pstrdup(NameStr(*DatumGetName(heap_getattr(tuple, ANUM_KEY_COLUMN, desc, &isnull))));
+		*stock_column = pstrdup(NameStr(*DatumGetName(heap_getattr(tuple, ANUM_STOCK_COLUMN, desc, &isnull))));
+		found = true;
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(reg, AccessShareLock);
+	return found;
+}
+
+/* ----------------------------------------------------------------
+ * Inspection: does a relation fit, and which engine can serve it?
+ * ----------------------------------------------------------------
+ */
+
+static bool
+misfit(Misfit *why, int sqlerrcode, char *detail, char *hint)
+{
+	why->sqlerrcode = sqlerrcode;
+	why->detail = detail;
+	why->hint = hint;
+	return false;
+}
+
+/*
+ * Can another session, or anybody at all, update it?
+ */
+static bool
+inspect_relation(Relation rel, Misfit *why)
+{
+	const char *name = RelationGetRelationName(rel);
+
+	if (IsSystemRelation(rel))
+		return misfit(why, ERRCODE_WRONG_OBJECT_TYPE,
+					  psprintf("\"%s\" is a system catalog.", name),
+					  "Attach a table of your own.");
+
+	switch (rel->rd_rel->relkind)
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+			break;
+		case RELKIND_VIEW:
+			if ((relation_is_updatable(RelationGetRelid(rel), NIL, false,
+									   NULL) & (1 << CMD_UPDATE)) == 0)
+				return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+							  psprintf("View \"%s\" is not automatically updatable.", name),
+							  "Attach the table below it.");
+			break;
+		case RELKIND_FOREIGN_TABLE:
+			if ((relation_is_updatable(RelationGetRelid(rel), NIL, false,
+									   NULL) & (1 << CMD_UPDATE)) == 0)
+				return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+							  psprintf("Foreign table \"%s\" does not allow updates.", name),
+							  "Attach the table on the server that holds it.");
+			break;
+		default:
+			return misfit(why, ERRCODE_WRONG_OBJECT_TYPE,
+						  psprintf("\"%s\" is not a table.", name),
+						  "Attach a table, a partitioned table or an updatable view.");
+	}
+
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		return misfit(why, ERRCODE_WRONG_OBJECT_TYPE,
+					  psprintf("Table \"%s\" is temporary: no other session can buy from it.", name),
+					  "Attach a permanent or an unlogged table.");
+	return true;
+}
+
+static Form_pg_attribute
+find_column(Relation rel, const char *column)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && strcmp(NameStr(att->attname), column) == 0)
+			return att;
+	}
+	return NULL;
+}
+
+static bool
+inspect_stock_column(Relation rel, StockTable *st, Misfit *why)
+{
+	Form_pg_attribute att = find_column(rel, st->stock_column);
+
+	if (att == NULL)
+		return misfit(why, ERRCODE_UNDEFINED_COLUMN,
+					  psprintf("Table \"%s\" has no column \"%s\".",
+							   RelationGetRelationName(rel), st->stock_column),
+					  psprintf("Name the column that holds the stock: SELECT purchase_attach(%s, stock_column => '...');",
+							   relation_literal(RelationGetRelid(rel))));
+
+	st->stock_attno = att->attnum;
+	st->stock_type = getBaseType(att->atttypid);
+	if (st->stock_type != INT2OID && st->stock_type != INT4OID &&
+		st->stock_type != INT8OID)
+		return misfit(why, ERRCODE_DATATYPE_MISMATCH,
+					  psprintf("Column \"%s\" is of type %s.",
+							   st->stock_column,
+							   format_type_be(att->atttypid)),
+					  "Stock is counted in a smallint, integer or bigint column.");
+	if (att->attgenerated != '\0' || att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
+		return misfit(why, ERRCODE_GENERATED_ALWAYS,
+					  psprintf("Column \"%s\" is generated.",
+							   st->stock_column),
+					  "Attach a column that an UPDATE can write.");
+	if (rel->rd_rel->relkind == RELKIND_VIEW &&
+		(relation_is_updatable(RelationGetRelid(rel), NIL, false,
+							   bms_make_singleton(att->attnum - FirstLowInvalidHeapAttributeNumber)) &
+		 (1 << CMD_UPDATE)) == 0)
+		return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+					  psprintf("Column \"%s\" of view \"%s\" is not updatable.",
+							   st->stock_column,
+							   RelationGetRelationName(rel)),
+					  "Attach the table below it.");
+	if (st->stock_type != att->atttypid)
+		st->sql_reason = "the stock column is of a domain type";
+	return true;
+}
+
+/*
+ * Find a unique index on just the key column, the best one first: valid,
+ * not partial, and with the column's own collation, so that it is unique in
+ * the sense in which rows are searched.
+ */
+static bool
+find_key_index(Relation rel, Form_pg_attribute att, StockTable *st)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *lc;
+	bool		found = false;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		if (form->indisunique && form->indisvalid && form->indisready &&
+			form->indislive && form->indnkeyatts == 1 &&
+			form->indkey.values[0] == att->attnum &&
+			index->rd_rel->relam == BTREE_AM_OID &&
+			index->rd_indcollation[0] == att->attcollation &&
+			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
+			(!found || form->indimmediate))
+		{
+			Oid			opfamily = index->rd_opfamily[0];
+			Oid			opcintype = index->rd_opcintype[0];
+
+			found = true;
+			st->index = RelationGetRelid(index);
+			st->eq_subtype = opcintype;
+			st->eq_operator = get_opfamily_member(opfamily, opcintype,
+												  opcintype,
+												  BTEqualStrategyNumber);
+			fmgr_info_cxt(get_opfamily_proc(opfamily, opcintype, opcintype,
+											BTORDER_PROC),
+						  &st->cmp, st->cxt);
+			if (form->indimmediate)
+			{
+				index_close(index, AccessShareLock);
+				break;
+			}
+			/* a deferrable one can hold duplicates until it is checked */
+			if (st->sql_reason == NULL)
+				st->sql_reason = "the unique constraint of the key is deferrable";
+		}
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+	return found;
+}
+
+static bool
+inspect_key_column(Relation rel, StockTable *st, Misfit *why)
+{
+	Form_pg_attribute att = find_column(rel, st->key_column);
+	char		relkind = rel->rd_rel->relkind;
+	Oid			func;
+
+	if (att == NULL)
+		return misfit(why, ERRCODE_UNDEFINED_COLUMN,
+					  psprintf("Table \"%s\" has no column \"%s\".",
+							   RelationGetRelationName(rel), st->key_column),
+					  psprintf("Name the column that identifies a product: SELECT purchase_attach(%s, key_column => '...');",
+							   relation_literal(RelationGetRelid(rel))));
+	if (att->attnum == st->stock_attno)
+		return misfit(why, ERRCODE_INVALID_PARAMETER_VALUE,
+					  psprintf("Column \"%s\" cannot be both the key and the stock.",
+							   st->key_column),
+					  "Name two different columns.");
+
+	st->key_attno = att->attnum;
+	st->key_type = getBaseType(att->atttypid);
+	st->key_collation = att->attcollation;
+
+	if (relkind == RELKIND_VIEW || relkind == RELKIND_FOREIGN_TABLE)
+	{
+		TypeCacheEntry *type = lookup_type_cache(st->key_type,
+												 TYPECACHE_EQ_OPR |
+												 TYPECACHE_CMP_PROC);
+
+		if (!OidIsValid(type->eq_opr) || !OidIsValid(type->cmp_proc))
+			return misfit(why, ERRCODE_DATATYPE_MISMATCH,
+						  psprintf("Column \"%s\" is of type %s, which has no order.",
+								   st->key_column,
+								   format_type_be(att->atttypid)),
+						  "Name a key column of another type.");
+		st->eq_operator = type->eq_opr;
+		fmgr_info_cxt(type->cmp_proc, &st->cmp, st->cxt);
+	}
+	else if (!find_key_index(rel, att, st))
+		return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+					  psprintf("Column \"%s\" of table \"%s\" has no unique index of its own.",
+							   st->key_column, RelationGetRelationName(rel)),
+					  psprintf("Create one, not partial and not on an expression: CREATE UNIQUE INDEX ON %s (%s);",
+							   quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+														  RelationGetRelationName(rel)),
+							   quote_identifier(st->key_column)));
+
+	fmgr_info_cxt(get_opcode(st->eq_operator), &st->eq, st->cxt);
+	getTypeInputInfo(st->key_type, &func, &st->key_ioparam);
+	fmgr_info_cxt(func, &st->key_input, st->cxt);
+	return true;
+}
+
+/*
+ * Citus keeps the rows of a distributed table elsewhere: the table itself is
+ * an ordinary one without rows.
+ */
+static bool
+is_citus_table(Oid relid)
+{
+	Oid			catalog = get_relname_relid("pg_dist_partition",
+											PG_CATALOG_NAMESPACE);
+	Relation	rel;
+	SysScanDesc scan;
+	ScanKeyData key;
+	bool		found;
+
+	if (!OidIsValid(catalog))
+		return false;
+	rel = table_open(catalog, AccessShareLock);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/*
+ * The preconditions of the row engine that the table decides; see
+ * engine_reason() for those that depend on the user.
+ */
+static const char *
+table_sql_reason(Relation rel)
+{
+	Form_pg_class form = rel->rd_rel;
+	TriggerDesc *trig = rel->trigdesc;
+
+	switch (form->relkind)
+	{
+		case RELKIND_PARTITIONED_TABLE:
+			return "the table is partitioned";
+		case RELKIND_VIEW:
+			return "it is a view";
+		case RELKIND_FOREIGN_TABLE:
+			return "it is a foreign table";
+	}
+	if (form->relam != HEAP_TABLE_AM_OID)
+		return "its access method is not heap";
+	if (form->relhassubclass)
+		return "other tables inherit from the table";
+	if (rel->rd_rules != NULL)
+		return "the table has rules";
+	if (trig != NULL &&
+		(trig->trig_update_before_statement ||
+		 trig->trig_update_after_statement))
+		return "the table has statement triggers on UPDATE";
+	if (trig != NULL &&
+		(trig->trig_update_new_table || trig->trig_update_old_table))
+		return "the table has triggers with transition tables";
+	if (is_citus_table(RelationGetRelid(rel)))
+		return "the table is distributed by Citus";
+	return NULL;
+}
+
+/*
+ * Fill a new StockTable below parent, or say what does not fit.
+ */
+static StockTable *
+inspect(Relation rel, const char *key_column, const char *stock_column,
+		MemoryContext parent, Misfit *why)
+{
+	MemoryContext cxt = AllocSetContextCreate(parent, "purchase stock table",
+											  ALLOCSET_SMALL_SIZES);
+	MemoryContext oldcxt = MemoryContextSwitchTo(cxt);
+	StockTable *st = palloc0(sizeof(StockTable));
+	const char *reason;
+	bool		fits;
+
+	st->relid = RelationGetRelid(rel);
+	st->cxt = cxt;
+	st->key_column = pstrdup(key_column);
+	st->stock_column = pstrdup(stock_column);
+
+	MemoryContextSwitchTo(oldcxt);
+	fits = inspect_relation(rel, why) &&
+		inspect_stock_column(rel, st, why) &&
+		inspect_key_column(rel, st, why);
+	if (!fits)
+	{
+		MemoryContextDelete(cxt);
+		return NULL;
+	}
+	reason = table_sql_reason(rel);
+	if (reason != NULL)
+		st->sql_reason = reason;
+
+	MemoryContextSwitchTo(cxt);
+	st->updated_cols = bms_make_singleton(st->stock_attno -
+										  FirstLowInvalidHeapAttributeNumber);
+	st->selected_cols = bms_add_member(bms_copy(st->updated_cols),
+									   st->key_attno -
+									   FirstLowInvalidHeapAttributeNumber);
+	MemoryContextSwitchTo(oldcxt);
+	return st;
+}
+
+/* ----------------------------------------------------------------
+ * Cache
+ * ----------------------------------------------------------------
+ */
+
+static void
+relcache_callback(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS seq;
+	CacheEntry *entry;
+
+	if (relid == InvalidOid || relid == registration_relid)
+	{
+		registration_relid = InvalidOid;
+		default_relid = InvalidOid;
+		hash_seq_init(&seq, cache);
+		while ((entry = hash_seq_search(&seq)) != NULL)
+			entry->valid = false;
+		return;
+	}
+
+	entry = hash_search(cache, &relid, HASH_FIND, NULL);
+	if (entry != NULL)
+		entry->valid = false;
+}
+
+static void
+cache_init(void)
+{
+	HASHCTL		ctl;
+
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(CacheEntry);
+	ctl.hcxt = CacheMemoryContext;
+	cache = hash_create("purchase stock tables", 16, &ctl,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
+}
+
+static void
+free_plans(void *arg)
+{
+	StockTable *st = arg;
+
+	for (int i = 0; i < N_PLANS; i++)
+		if (st->plans[i] != NULL)
+			SPI_freeplan(st->plans[i]);
+}
+
+static bool
+plans_are_valid(StockTable *st)
+{
+	for (int i = 0; i < N_PLANS; i++)
+		if (st->plans[i] != NULL && !SPI_plan_is_valid(st->plans[i]))
+			return false;
+	return true;
+}
+
+/*
+ * Read the registration of a locked relation anew.  If an invalidation comes
+ * in meanwhile, the entry serves this call, as if it had come a moment
+ * earlier, and the next one reads again.
+ */
+static StockTable *
+build_entry(Cart *cart, Relation rel)
+{
+	Oid			relid = RelationGetRelid(rel);
+	char	   *key_column;
+	char	   *stock_column;
+	CacheEntry *entry;
+	bool		found;
+	StockTable *st;
+	Misfit		why;
+	MemoryContextCallback *callback;
+
+	if (!find_registration(cart->self, &relid, &key_column, &stock_column))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is not attached",
+						RelationGetRelationName(rel)),
+				 errhint("Attach it first: SELECT purchase_attach(%s);",
+						 relation_literal(relid)),
+				 errtable(rel)));
+
+	entry = hash_search(cache, &relid, HASH_ENTER, &found);
+	if (!found)
+		entry->st = NULL;
+	else if (entry->st != NULL)
+	{
+		/* an outer call may be using it: it goes with the transaction */
+		MemoryContextSetParent(entry->st->cxt, TopTransactionContext);
+		entry->st = NULL;
+	}
+
+	entry->valid = true;
+	st = inspect(rel, key_column, stock_column, CurrentMemoryContext, &why);
+	if (st == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("stock table \"%s\" no longer fits its registration",
+						RelationGetRelationName(rel)),
+				 errdetail("%s", why.detail),
+				 errhint("Attach it again, SELECT purchase_attach(%s, ...), or give it up: SELECT purchase_detach(%s);",
+						 relation_literal(relid), relation_literal(relid)),
+				 errtable(rel)));
+
+	callback = MemoryContextAllocZero(st->cxt, sizeof(MemoryContextCallback));
+	callback->func = free_plans;
+	callback->arg = st;
+	MemoryContextRegisterResetCallback(st->cxt, callback);
+	MemoryContextSetParent(st->cxt, CacheMemoryContext);
+	entry->st = st;
+	return st;
+}
+
+static StockTable *
+lookup(Cart *cart, Relation rel)
+{
+	Oid			relid = RelationGetRelid(rel);
+	CacheEntry *entry = hash_search(cache, &relid, HASH_FIND, NULL);
+
+	if (entry != NULL && entry->valid && entry->st != NULL &&
+		plans_are_valid(entry->st))
+		return entry->st;
+	return build_entry(cart, rel);
+}
+
+static Oid
+default_stock_table(Cart *cart)
+{
+	if (!OidIsValid(default_relid))
+	{
+		Oid			relid = InvalidOid;
+		char	   *key_column;
+		char	   *stock_column;
+
+		if (!find_registration(cart->self, &relid, &key_column, &stock_column))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("there is no default stock table"),
+					 errhint("Attach one, SELECT purchase_attach('your_table'), or name an attached table as the last argument.")));
+		default_relid = relid;
+	}
+	return default_relid;
+}
+
+/*
+ * Open and lock the relation that the call is about.
+ */
+static Relation
+open_relation(Cart *cart, LOCKMODE lockmode)
+{
+	/* a lock that the transaction has already would not process them */
+	AcceptInvalidationMessages();
+
+	for (;;)
+	{
+		bool		named = OidIsValid(cart->stock_table);
+		Oid			relid = named ? cart->stock_table :
+			default_stock_table(cart);
+		Relation	rel = try_relation_open(relid, lockmode);
+
+		if (rel == NULL && named)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("relation with OID %u does not exist", relid)));
+
+		/* another may have become the default while we waited */
+		if (!named && relid != default_stock_table(cart))
+		{
+			if (rel != NULL)
+				relation_close(rel, lockmode);
+			continue;
+		}
+		if (rel == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the default stock table was dropped"),
+					 errhint("Attach another: SELECT purchase_attach('your_table', is_default => true);")));
+		return rel;
+	}
+}
+
+/* ----------------------------------------------------------------
+ * Engine
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Why the row engine can't serve this table for this user, or NULL.
+ */
+static const char *
+engine_reason(StockTable *st, Relation rel)
+{
+	if (st->sql_reason != NULL)
+		return st->sql_reason;
+	if (rel->rd_rel->relrowsecurity &&
+		check_enable_rls(st->relid, InvalidOid, true) == RLS_ENABLED)
+		return "row security applies to the user";
+	return NULL;
+}
+
+/*
+ * An index that was built over broken HOT chains must not be used by
+ * transactions old enough to see what it lacks; the planner obeys the same
+ * rule (get_relation_info() in plancat.c).
+ */
+static bool
+index_is_usable(Relation index)
+{
+	return !index->rd_index->indcheckxmin ||
+		TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data),
+							  TransactionXmin);
+}
+
+static void
+choose_engine(Cart *cart, LOCKMODE lockmode)
+{
+	const char *reason;
+
+	cart->engine = &engine_sql;
+	if (purchase_engine == ENGINE_SQL)
+		return;
+
+	reason = engine_reason(cart->st, cart->rel);
+	if (reason == NULL)
+	{
+		cart->index = index_open(cart->st->index, lockmode);
+		if (index_is_usable(cart->index))
+		{
+			cart->engine = &engine_row;
+			return;
+		}
+		index_close(cart->index, NoLock);
+		cart->index = NULL;
+		reason = "the index of the key is too new for this transaction";
+	}
+	if (purchase_engine == ENGINE_ROW)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the row engine cannot serve table \"%s\"",
+						RelationGetRelationName(cart->rel)),
+				 errdetail("The reason: %s.", reason),
+				 errhint("Let the engine be chosen: RESET purchase.engine;")));
+}
+
+/*
+ * Open the stock table of a call: find it, lock it, check the caller's rights
+ * and choose the engine.  The locks stay until the end of the transaction, as
+ * after an UPDATE.
+ */
+void
+stock_table_open(Cart *cart)
+{
+	bool		read = (cart->verb == VERB_READ);
+	LOCKMODE	lockmode = read ? AccessShareLock : RowExclusiveLock;
+
+	if (cache == NULL)
+		cache_init();
+
+	cart->rel = open_relation(cart, lockmode);
+	cart->st = lookup(cart, cart->rel);
+
+	/* the executor's own check, so that its hooks see it */
+	cart->range = make_one_relation(cart->rel, lockmode,
+									read ? ACL_SELECT : ACL_SELECT | ACL_UPDATE,
+									cart->st->selected_cols,
+									read ? NULL : cart->st->updated_cols);
+	check_permissions(cart->range);
+
+	choose_engine(cart, lockmode);
+}
+
+void
+stock_table_close(Cart *cart)
+{
+	if (cart->index != NULL)
+		index_close(cart->index, NoLock);
+	relation_close(cart->rel, NoLock);
+}
+
+/* ----------------------------------------------------------------
+ * Keys
+ * ----------------------------------------------------------------
+ */
+
+static bool
+int64_to_key(StockTable *st, int64 value, Datum *key)
+{
+	switch (st->key_type)
+	{
+		case INT8OID:
+			*key = Int64GetDatum(value);
+			return true;
+		case INT4OID:
+			*key = Int32GetDatum((int32) value);
+			return value >= PG_INT32_MIN && value <= PG_INT32_MAX;
+		default:
+			Assert(st->key_type == INT2OID);
+			*key = Int16GetDatum((int16) value);
+			return value >= PG_INT16_MIN && value <= PG_INT16_MAX;
+	}
+}
+
+/*
+ * Convert a product key from the type of the SQL function's argument (bigint,
+ * uuid or text) to the base type of the key column.  False if it is out of
+ * that type's range, so that no row can have it.
+ *
+ * Other types go through text and the type's input function, without a type
+ * modifier or a domain's constraints: what a column could not hold is not
+ * found, and need not be an error.
+ */
+bool
+stock_table_key(StockTable *st, Datum product, Oid type, Datum *key)
+{
+	bool		integer_key = st->key_type == INT8OID ||
+		st->key_type == INT4OID || st->key_type == INT2OID;
+	char	   *text;
+
+	if (type == INT8OID && integer_key)
+		return int64_to_key(st, DatumGetInt64(product), key);
+
+	if (type == st->key_type || (type == TEXTOID && st->key_type == VARCHAROID))
+	{
+		*key = product;
+		return true;
+	}
+
+	text = product_text(product, type);
+	if (integer_key && st->key_type != INT8OID)
+	{
+		/* an untyped parameter shall find the same as a bigint one */
+		char	   *end;
+		int64		value;
+
+		errno = 0;
+		value = strtoi64(text, &end, 10);
+		if (end != text && *end == '\0' && errno == 0)
+			return int64_to_key(st, value, key);
+	}
+	*key = InputFunctionCall(&st->key_input, text, st->key_ioparam, -1);
+	return true;
+}
+
+/*
+ * A product key as text, palloc'd.
+ */
+char *
+product_text(Datum product, Oid type)
+{
+	switch (type)
+	{
+		case INT8OID:
+			return psprintf(INT64_FORMAT, DatumGetInt64(product));
+		case UUIDOID:
+			return DatumGetCString(DirectFunctionCall1(uuid_out, product));
+		default:
+			Assert(type == TEXTOID);
+			return TextDatumGetCString(product);
+	}
+}
+
+/* ----------------------------------------------------------------
+ * SQL functions
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * The column of a primary key of one column.
+ */
+static char *
+primary_key_column(Relation rel)
+{
+	const char *name = RelationGetRelationName(rel);
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *lc;
+	int			natts = 0;
+	AttrNumber	attno = InvalidAttrNumber;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		if (index->rd_index->indisprimary)
+		{
+			natts = index->rd_index->indnkeyatts;
+			attno = index->rd_index->indkey.values[0];
+		}
+		index_close(index, AccessShareLock);
+	}
+
+	if (natts != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot attach \"%s\"", name),
+				 natts == 0 ?
+				 errdetail("It has no primary key.") :
+				 errdetail("Its primary key has %d columns.", natts),
+				 errhint("Name a column that identifies a product by itself: SELECT purchase_attach(%s, key_column => '...');",
+						 relation_literal(RelationGetRelid(rel))),
+				 errtable(rel)));
+	return pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel),
+										 attno - 1)->attname));
+}
+
+/*
+ * Run statements on the registrations, as the role that owns them and deaf to
+ * the caller's search_path.  $1 is the table, $2 the key column, $3 the stock
+ * column, $4 whether it is the default.  Returns the rows that the last
+ * statement changed.
+ */
+static uint64
+change_registrations(Relation reg, Datum *values, int nstatements,
+					 const char *const *statements)
+{
+	static Oid	types[] = {REGCLASSOID, NAMEOID, NAMEOID, BOOLOID};
+	const char *name =
+		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(reg)),
+								   RelationGetRelationName(reg));
+	Oid			userid;
+	int			sec_context;
+	int			guc_level;
+	uint64		changed;
+
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(reg->rd_rel->relowner,
+						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+
+	SPI_connect();
+	for (int i = 0; i < nstatements; i++)
+		if (SPI_execute_with_args(psprintf(statements[i], name),
+								  lengthof(types), types, values, NULL,
+								  false, 0) < 0)
+			elog(ERROR, "could not change the registrations");
+	changed = SPI_processed;
+	SPI_finish();
+
+	AtEOXact_GUC(true, guc_level);
+	SetUserIdAndSecContext(userid, sec_context);
+	return changed;
+}
+
+static Relation
+open_owned_relation(Oid relid)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+
+	if (!owns_relation(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER,
+					   get_relkind_objtype(rel->rd_rel->relkind),
+					   RelationGetRelationName(rel));
+	return rel;
+}
+
+/*
+ * All calls that name no table sell from the default: to put another in its
+ * place, one needs to own it, too.
+ */
+static bool
+becomes_default(Oid self, Oid relid, bool given, bool wanted)
+{
+	Oid			current = InvalidOid;
+	char	   *ignored;
+
+	if (!find_registration(self, &current, &ignored, &ignored) ||
+		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(current)))
+		return given ? wanted : true;
+	if (current == relid)
+		return given ? wanted : true;
+	if (given && wanted && !owns_relation(current, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of table %s to replace it as the default",
+						get_rel_name(current)),
+				 errhint("Attach the table with is_default => false and name it in each call.")));
+	return given && wanted;
+}
+
+/*
+ * purchase_attach(stock_table regclass, stock_column name, key_column name,
+ *				   is_default boolean) returns void
+ *
+ * Register a table, or register it anew.
+ */
+Datum
+purchase_attach(PG_FUNCTION_ARGS)
+{
+	static const char *const statements[] = {
+		"DELETE FROM %s WHERE NOT EXISTS"
+		" (SELECT FROM pg_class WHERE oid = stock_table)",
+		"UPDATE %s SET is_default = false"
+		" WHERE is_default AND $4 AND stock_table <> $1",
+		"INSERT INTO %s (stock_table, key_column, stock_column, is_default)"
+		" VALUES ($1, $2, $3, $4) ON CONFLICT (stock_table) DO UPDATE"
+		" SET key_column = $2, stock_column = $3, is_default = $4",
+	};
+	Oid			self = fcinfo->flinfo->fn_oid;
+	Relation	rel;
+	Relation	reg;
+	StockTable *st;
+	Misfit		why;
+	NameData	key_column;
+	NameData	stock_column;
+	bool		is_default;
+	Datum		values[4];
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null",
+						PG_ARGISNULL(0) ? "stock_table" : "stock_column")));
+
+	if (cache == NULL)
+		cache_init();
+
+	rel = open_owned_relation(PG_GETARG_OID(0));
+	namestrcpy(&stock_column, NameStr(*PG_GETARG_NAME(1)));
+	if (!PG_ARGISNULL(2))
+		namestrcpy(&key_column, NameStr(*PG_GETARG_NAME(2)));
+	else
+		namestrcpy(&key_column, primary_key_column(rel));
+
+	st = inspect(rel, NameStr(key_column), NameStr(stock_column),
+				 CurrentMemoryContext, &why);
+	if (st == NULL)
+		ereport(ERROR,
+				(errcode(why.sqlerrcode),
+				 errmsg("cannot attach \"%s\"", RelationGetRelationName(rel)),
+				 errdetail("%s", why.detail),
+				 errhint("%s", why.hint),
+				 errtable(rel)));
+
+	/* one at a time: two first ones would both become the default */
+	reg = table_open(registration_oid(self), ShareRowExclusiveLock);
+	is_default = becomes_default(self, RelationGetRelid(rel),
+								 !PG_ARGISNULL(3),
+								 !PG_ARGISNULL(3) && PG_GETARG_BOOL(3));
+
+	values[0] = ObjectIdGetDatum(RelationGetRelid(rel));
+	values[1] = NameGetDatum(&key_column);
+	values[2] = NameGetDatum(&stock_column);
+	values[3] = BoolGetDatum(is_default);
+	change_registrations(reg, values, lengthof(statements), statements);
+
+	table_close(reg, NoLock);
+	relation_close(rel, NoLock);
+	PG_RETURN_VOID();
+}
+
+/*
+ * purchase_detach(stock_table regclass) returns void
+ *
+ * Forget a registration.  That of a dropped table anybody may tidy away.
+ */
+Datum
+purchase_detach(PG_FUNCTION_ARGS)
+{
+	static const char *const statements[] = {
+		"DELETE FROM %s WHERE stock_table = $1",
+	};
+	Oid			relid;
+	Relation	rel = NULL;
+	Relation	reg;
+	NameData	unused = {""};
+	Datum		values[4];
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("stock_table must not be null")));
+
+	if (cache == NULL)
+		cache_init();
+
+	relid = PG_GETARG_OID(0);
+	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		rel = open_owned_relation(relid);
+
+	reg = table_open(registration_oid(fcinfo->flinfo->fn_oid),
+					 ShareRowExclusiveLock);
+	values[0] = ObjectIdGetDatum(relid);
+	values[1] = values[2] = NameGetDatum(&unused);
+	values[3] = BoolGetDatum(false);
+	if (change_registrations(reg, values, lengthof(statements),
+							 statements) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is not attached",
+						rel ? RelationGetRelationName(rel) :
+						psprintf("%u", relid))));
+
+	table_close(reg, NoLock);
+	if (rel != NULL)
+		relation_close(rel, NoLock);
+	PG_RETURN_VOID();
+}
+
+/*
+ * purchase_stock_table_engine(stock_table regclass)
+ * returns (engine text, reason text)
+ *
+ * For the view purchase_stock_tables: the engine that would serve the current
+ * user, and why it is not the row engine.  A registration that no longer fits
+ * has no engine.
+ */
+Datum
+purchase_stock_table_engine(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	Relation	rel;
+	TupleDesc	desc;
+	Datum		values[2];
+	bool		nulls[2] = {true, true};
+	const char *engine = NULL;
+	const char *reason = NULL;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+
+	rel = try_relation_open(relid, AccessShareLock);
+	if (rel == NULL)
+		reason = "the table was dropped";
+	else
+	{
+		char	   *key_column;
+		char	   *stock_column;
+		StockTable *st = NULL;
+		Misfit		why;
+
+		if (!find_registration(fcinfo->flinfo->fn_oid, &relid, &key_column,
+							   &stock_column))
+			reason = "the table is not attached";
+		else
+		{
+			st = inspect(rel, key_column, stock_column, CurrentMemoryContext,
+						 &why);
+			reason = st ? engine_reason(st, rel) : why.detail;
+		}
+		if (st != NULL)
+		{
+			if (reason == NULL && purchase_engine == ENGINE_SQL)
+				reason = "purchase.engine is sql";
+			engine = reason ? engine_sql.name : engine_row.name;
+		}
+		relation_close(rel, AccessShareLock);
+	}
+
+	if (engine != NULL)
+	{
+		values[0] = CStringGetTextDatum(engine);
+		nulls[0] = false;
+	}
+	if (reason != NULL)
+	{
+		values[1] = CStringGetTextDatum(reason);
+		nulls[1] = false;
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
+													  values, nulls)));
+}
+
+/*
+ * The trigger on the registrations: tell all sessions to read them again.
+ */
+Datum
+purchase_registration_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called as a trigger",
+						"purchase_registration_changed")));
+	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	PG_RETURN_POINTER(NULL);
+}
