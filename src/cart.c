@@ -82,9 +82,9 @@ raise_line(Cart *cart, Line *line)
 			ereport(ERROR,
 					(errcode(sqlerrcode),
 					 errmsg("product %s not found", product),
-					 errdetail("Table \"%s\" has no row with \"%s\" = %s that is visible to you.",
-							   RelationGetRelationName(cart->rel),
-							   st->key_column, product),
+					 errdetail("Key (%s)=(%s) is not present in table \"%s\".",
+							   st->key_column, product,
+							   RelationGetRelationName(cart->rel)),
 					 errtablecol(cart->rel, st->key_attno)));
 
 		case OUTCOME_BUSY:

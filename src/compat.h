@@ -9,7 +9,9 @@
 #include "access/genam.h"
 #include "catalog/pg_class.h"
 #include "executor/executor.h"
+#include "nodes/readfuncs.h"
 #include "parser/parse_relation.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 
 #if PG_VERSION_NUM < 150000
@@ -46,6 +48,29 @@
 #else
 #define compat_EvalPlanQualInit(epqstate, estate) \
 	EvalPlanQualInit(epqstate, estate, NULL, NIL, -1)
+#endif
+
+/*
+ * The prepared CHECK constraints of a ResultRelInfo, and the parsed form of
+ * one, or NULL if it is not enforced.
+ */
+#if PG_VERSION_NUM >= 180000
+#define compat_check_exprs(rri) ((rri)->ri_CheckConstraintExprs)
+static inline Expr *
+compat_parse_check(Relation rel, ConstrCheck *check)
+{
+	if (!check->ccenforced)
+		return NULL;
+	return (Expr *) expand_generated_columns_in_expr(stringToNode(check->ccbin),
+													 rel, 1);
+}
+#else
+#define compat_check_exprs(rri) ((rri)->ri_ConstraintExprs)
+static inline Expr *
+compat_parse_check(Relation rel, ConstrCheck *check)
+{
+	return stringToNode(check->ccbin);
+}
 #endif
 
 /*

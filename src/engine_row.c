@@ -241,6 +241,44 @@ done:
 }
 
 /*
+ * Hand the executor the table's CHECK constraints.  It would read them from
+ * their stored text anew for each ResultRelInfo, which is the dearest part of
+ * a small update; so they are read once.  Only read, not planned: a plan would
+ * depend on functions that may be replaced.
+ */
+static void
+prepare_checks(Cart *cart, EState *estate, ResultRelInfo *rri)
+{
+	StockTable *st = cart->st;
+	TupleConstr *constr = RelationGetDescr(cart->rel)->constr;
+	int			n = constr ? constr->num_check : 0;
+	MemoryContext oldcxt;
+
+	/* the executor complains if one is missing */
+	if (n == 0 || n != cart->rel->rd_rel->relchecks)
+		return;
+
+	if (st->checks == NULL)
+	{
+		Expr	  **checks;
+
+		oldcxt = MemoryContextSwitchTo(st->cxt);
+		checks = palloc(n * sizeof(Expr *));
+		for (int i = 0; i < n; i++)
+			checks[i] = compat_parse_check(cart->rel, &constr->check[i]);
+		st->checks = checks;
+		MemoryContextSwitchTo(oldcxt);
+	}
+
+	oldcxt = MemoryContextSwitchTo(estate->es_query_cxt);
+	compat_check_exprs(rri) = palloc0(n * sizeof(ExprState *));
+	for (int i = 0; i < n; i++)
+		if (st->checks[i] != NULL)
+			compat_check_exprs(rri)[i] = ExecPrepareExpr(st->checks[i], estate);
+	MemoryContextSwitchTo(oldcxt);
+}
+
+/*
  * Make the executor state that ExecSimpleRelationUpdate() wants.
  */
 static void
@@ -257,6 +295,7 @@ begin_write(Cart *cart)
 	estate->es_snapshot = GetActiveSnapshot();
 	compat_EvalPlanQualInit(&state->epq, estate);
 	ExecOpenIndices(rri, false);
+	prepare_checks(cart, estate, rri);
 
 	state->estate = estate;
 	state->rri = rri;

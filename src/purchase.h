@@ -104,7 +104,7 @@ enum
 	N_PLANS
 };
 
-/* What is known of an attached table.  Read-only but for the plans. */
+/* What is known of an attached table. */
 struct StockTable
 {
 	Oid			relid;
@@ -133,7 +133,9 @@ struct StockTable
 	Bitmapset  *selected_cols;	/* {key, stock} and {stock}, with the offset */
 	Bitmapset  *updated_cols;	/* of FirstLowInvalidHeapAttributeNumber */
 
-	SPIPlanPtr	plans[N_PLANS];
+	SPIPlanPtr	plans[N_PLANS]; /* of the sql engine, each made when needed */
+	Expr	  **checks;			/* of the row engine, likewise: the table's CHECK
+								 * constraints, parsed */
 };
 
 /* What a call wants to do with its lines. */

@@ -30,6 +30,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -282,55 +283,97 @@ inspect_stock_column(Relation rel, StockTable *st, Misfit *why)
 }
 
 /*
- * Find a unique index on just the key column, the best one first: valid,
- * not partial, and with the column's own collation, so that it is unique in
- * the sense in which rows are searched.
+ * Is it a unique index on just this column: valid, not partial, and with the
+ * column's own collation, so that it is unique in the sense in which rows are
+ * searched?
+ */
+static bool
+is_key_index(Relation index, Form_pg_attribute att)
+{
+	Form_pg_index form = index->rd_index;
+
+	return form->indisunique && form->indisvalid && form->indisready &&
+		form->indislive && form->indnkeyatts == 1 &&
+		form->indkey.values[0] == att->attnum &&
+		index->rd_rel->relam == BTREE_AM_OID &&
+		index->rd_indcollation[0] == att->attcollation &&
+		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
+}
+
+/*
+ * Find the key's index, and with it what "equal" means.  A deferrable one can
+ * hold duplicates until it is checked, so it comes last.
  */
 static bool
 find_key_index(Relation rel, Form_pg_attribute att, StockTable *st)
 {
 	List	   *indexes = RelationGetIndexList(rel);
 	ListCell   *lc;
-	bool		found = false;
+	bool		immediate = false;
 
 	foreach(lc, indexes)
 	{
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index form = index->rd_index;
 
-		if (form->indisunique && form->indisvalid && form->indisready &&
-			form->indislive && form->indnkeyatts == 1 &&
-			form->indkey.values[0] == att->attnum &&
-			index->rd_rel->relam == BTREE_AM_OID &&
-			index->rd_indcollation[0] == att->attcollation &&
-			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
-			(!found || form->indimmediate))
+		if (is_key_index(index, att) && !immediate)
 		{
 			Oid			opfamily = index->rd_opfamily[0];
-			Oid			opcintype = index->rd_opcintype[0];
+			Oid			type = index->rd_opcintype[0];
 
-			found = true;
+			immediate = index->rd_index->indimmediate;
 			st->index = RelationGetRelid(index);
-			st->eq_subtype = opcintype;
-			st->eq_operator = get_opfamily_member(opfamily, opcintype,
-												  opcintype,
+			st->eq_subtype = type;
+			st->eq_operator = get_opfamily_member(opfamily, type, type,
 												  BTEqualStrategyNumber);
-			fmgr_info_cxt(get_opfamily_proc(opfamily, opcintype, opcintype,
+			fmgr_info_cxt(get_opfamily_proc(opfamily, type, type,
 											BTORDER_PROC),
 						  &st->cmp, st->cxt);
-			if (form->indimmediate)
-			{
-				index_close(index, AccessShareLock);
-				break;
-			}
-			/* a deferrable one can hold duplicates until it is checked */
-			if (st->sql_reason == NULL)
-				st->sql_reason = "the unique constraint of the key is deferrable";
 		}
 		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);
-	return found;
+
+	if (OidIsValid(st->index) && !immediate && st->sql_reason == NULL)
+		st->sql_reason = "the unique constraint of the key is deferrable";
+	return OidIsValid(st->index);
+}
+
+/*
+ * Without a name, the key is the primary key's only column.
+ */
+static bool
+find_primary_key(Relation rel, StockTable *st, Misfit *why)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *lc;
+	int			natts = 0;
+	AttrNumber	attno = InvalidAttrNumber;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		if (index->rd_index->indisprimary)
+		{
+			natts = index->rd_index->indnkeyatts;
+			attno = index->rd_index->indkey.values[0];
+		}
+		index_close(index, AccessShareLock);
+	}
+
+	if (natts != 1)
+		return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+					  natts == 0 ?
+					  psprintf("\"%s\" has no primary key.",
+							   RelationGetRelationName(rel)) :
+					  psprintf("The primary key of \"%s\" has %d columns.",
+							   RelationGetRelationName(rel), natts),
+					  psprintf("Name a column that identifies a product by itself: SELECT purchase_attach(%s, key_column => '...');",
+							   relation_literal(RelationGetRelid(rel))));
+	st->key_column = MemoryContextStrdup(st->cxt,
+										 NameStr(TupleDescAttr(RelationGetDescr(rel),
+															   attno - 1)->attname));
+	return true;
 }
 
 static bool
@@ -433,7 +476,8 @@ table_sql_reason(Relation rel)
 	}
 	if (form->relam != HEAP_TABLE_AM_OID)
 		return "its access method is not heap";
-	if (form->relhassubclass)
+	if (form->relhassubclass &&
+		find_inheritance_children(RelationGetRelid(rel), NoLock) != NIL)
 		return "other tables inherit from the table";
 	if (rel->rd_rules != NULL)
 		return "the table has rules";
@@ -450,7 +494,8 @@ table_sql_reason(Relation rel)
 }
 
 /*
- * Fill a new StockTable below parent, or say what does not fit.
+ * Fill a new StockTable below parent, or say what does not fit.  A NULL
+ * key_column stands for the primary key.
  */
 static StockTable *
 inspect(Relation rel, const char *key_column, const char *stock_column,
@@ -465,12 +510,13 @@ inspect(Relation rel, const char *key_column, const char *stock_column,
 
 	st->relid = RelationGetRelid(rel);
 	st->cxt = cxt;
-	st->key_column = pstrdup(key_column);
+	st->key_column = key_column ? pstrdup(key_column) : NULL;
 	st->stock_column = pstrdup(stock_column);
 
 	MemoryContextSwitchTo(oldcxt);
 	fits = inspect_relation(rel, why) &&
 		inspect_stock_column(rel, st, why) &&
+		(st->key_column || find_primary_key(rel, st, why)) &&
 		inspect_key_column(rel, st, why);
 	if (!fits)
 	{
@@ -860,44 +906,6 @@ product_text(Datum product, Oid type)
  */
 
 /*
- * The column of a primary key of one column.
- */
-static char *
-primary_key_column(Relation rel)
-{
-	const char *name = RelationGetRelationName(rel);
-	List	   *indexes = RelationGetIndexList(rel);
-	ListCell   *lc;
-	int			natts = 0;
-	AttrNumber	attno = InvalidAttrNumber;
-
-	foreach(lc, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-
-		if (index->rd_index->indisprimary)
-		{
-			natts = index->rd_index->indnkeyatts;
-			attno = index->rd_index->indkey.values[0];
-		}
-		index_close(index, AccessShareLock);
-	}
-
-	if (natts != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot attach \"%s\"", name),
-				 natts == 0 ?
-				 errdetail("It has no primary key.") :
-				 errdetail("Its primary key has %d columns.", natts),
-				 errhint("Name a column that identifies a product by itself: SELECT purchase_attach(%s, key_column => '...');",
-						 relation_literal(RelationGetRelid(rel))),
-				 errtable(rel)));
-	return pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel),
-										 attno - 1)->attname));
-}
-
-/*
  * Run statements on the registrations, as the role that owns them and deaf to
  * the caller's search_path.  $1 is the table, $2 the key column, $3 the stock
  * column, $4 whether it is the default.  Returns the rows that the last
@@ -1012,14 +1020,8 @@ purchase_attach(PG_FUNCTION_ARGS)
 		cache_init();
 
 	rel = open_owned_relation(PG_GETARG_OID(0));
-	namestrcpy(&stock_column, NameStr(*PG_GETARG_NAME(1)));
-	if (!PG_ARGISNULL(2))
-		namestrcpy(&key_column, NameStr(*PG_GETARG_NAME(2)));
-	else
-		namestrcpy(&key_column, primary_key_column(rel));
-
-	st = inspect(rel, NameStr(key_column), NameStr(stock_column),
-				 CurrentMemoryContext, &why);
+	st = inspect(rel, PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)),
+				 NameStr(*PG_GETARG_NAME(1)), CurrentMemoryContext, &why);
 	if (st == NULL)
 		ereport(ERROR,
 				(errcode(why.sqlerrcode),
@@ -1027,6 +1029,8 @@ purchase_attach(PG_FUNCTION_ARGS)
 				 errdetail("%s", why.detail),
 				 errhint("%s", why.hint),
 				 errtable(rel)));
+	namestrcpy(&key_column, st->key_column);
+	namestrcpy(&stock_column, st->stock_column);
 
 	/* one at a time: two first ones would both become the default */
 	reg = table_open(registration_oid(self), ShareRowExclusiveLock);

@@ -1,0 +1,128 @@
+-- What can be attached, what can't, and what the message says.
+CREATE EXTENSION purchase;
+CREATE TABLE goods (id integer PRIMARY KEY, stock integer NOT NULL);
+INSERT INTO goods VALUES (1, 10);
+CREATE TABLE seats (
+    seat text UNIQUE,
+    "Places left" smallint NOT NULL,
+    price numeric,
+    both_of_them integer GENERATED ALWAYS AS (1) STORED
+);
+INSERT INTO seats VALUES ('A1', 2);
+
+-- the first one is the default
+SELECT purchase_attach('goods');
+SELECT purchase_attach('seats', 'Places left', 'seat');
+SELECT stock_table, key_column, stock_column, is_default
+    FROM purchase_stock_tables ORDER BY stock_table::text;
+SELECT purchase(1, 1), purchase('A1', 1, 'seats');
+
+-- the default can be another, or none; attaching again keeps it
+SELECT purchase_attach('seats', 'Places left', 'seat', is_default => true);
+SELECT purchase('A1', 1);
+SELECT purchase_attach('seats', 'Places left', 'seat');
+SELECT purchase_attach('goods');
+SELECT stock_table, is_default FROM purchase_stock_tables ORDER BY stock_table::text;
+SELECT purchase_attach('seats', 'Places left', 'seat', false);
+SELECT purchase('A1', 1);
+SELECT purchase_attach('goods', is_default => true);
+
+-- detach
+SELECT purchase_detach('goods');
+SELECT purchase_detach('goods');
+SELECT purchase(1, 1);
+SELECT purchase(1, 1, 'goods');
+SELECT purchase_attach('goods');
+
+-- what can't be attached
+SELECT purchase_attach(NULL);
+SELECT purchase_attach('goods', NULL);
+SELECT purchase_attach('no_such_table');
+SELECT purchase_attach(4294967295::oid::regclass);
+SELECT purchase_attach('goods', 'qty');
+SELECT purchase_attach('goods', 'ctid');
+SELECT purchase_attach('goods', 'stock', 'sku');
+SELECT purchase_attach('goods', 'stock', 'stock');
+SELECT purchase_attach('seats');
+SELECT purchase_attach('seats', 'price', 'seat');
+SELECT purchase_attach('seats', 'both_of_them', 'seat');
+SELECT purchase_attach('goods_pkey');
+SELECT purchase_attach('pg_class', 'relpages', 'oid');
+CREATE TABLE two_columns (shop integer, id integer, stock integer, PRIMARY KEY (shop, id));
+SELECT purchase_attach('two_columns');
+SELECT purchase_attach('two_columns', key_column => 'id');
+CREATE UNIQUE INDEX ON two_columns (id) WHERE shop = 1;
+CREATE UNIQUE INDEX ON two_columns ((id + 0));
+SELECT purchase_attach('two_columns', key_column => 'id');
+CREATE UNIQUE INDEX ON two_columns (id) INCLUDE (shop);
+SELECT purchase_attach('two_columns', key_column => 'id');
+CREATE SEQUENCE s;
+SELECT purchase_attach('s');
+CREATE MATERIALIZED VIEW m AS SELECT * FROM goods;
+SELECT purchase_attach('m');
+CREATE VIEW v AS SELECT id, sum(stock) AS stock FROM goods GROUP BY id;
+SELECT purchase_attach('v', key_column => 'id');
+CREATE VIEW w AS SELECT id, stock + 0 AS stock FROM goods;
+SELECT purchase_attach('w', key_column => 'id');
+CREATE VIEW x AS SELECT id, stock FROM goods;
+SELECT purchase_attach('x');
+SELECT purchase_attach('x', key_column => 'id');
+SELECT purchase(1, 1, 'x');
+CREATE TEMP TABLE t (id integer PRIMARY KEY, stock integer);
+SELECT purchase_attach('t');
+CREATE EXTENSION file_fdw;
+CREATE SERVER srv FOREIGN DATA WRAPPER file_fdw;
+CREATE FOREIGN TABLE f (id integer, stock integer) SERVER srv OPTIONS (filename '/dev/null');
+SELECT purchase_attach('f', key_column => 'id');
+CREATE TABLE nokey (id integer, stock integer);
+SELECT purchase_attach('nokey');
+SELECT purchase_attach('nokey', key_column => 'id');
+
+-- only the owner; and the default only from its owner
+CREATE ROLE regress_purchase_clerk;
+GRANT CREATE ON SCHEMA public TO regress_purchase_clerk;
+SET ROLE regress_purchase_clerk;
+SELECT purchase_attach('goods');
+SELECT purchase_detach('goods');
+CREATE TABLE stall (id integer PRIMARY KEY, stock integer);
+SELECT purchase_attach('stall', is_default => true);
+SELECT purchase_attach('stall');
+SELECT stock_table, is_default FROM purchase_stock_tables ORDER BY stock_table::text;
+INSERT INTO purchase_registration VALUES ('goods', 'id', 'stock', false);
+SELECT purchase_detach('stall');
+DROP TABLE stall;
+RESET ROLE;
+REVOKE CREATE ON SCHEMA public FROM regress_purchase_clerk;
+DROP ROLE regress_purchase_clerk;
+
+-- a function or operator of the caller's does not run as the owner
+CREATE SCHEMA trap;
+CREATE FUNCTION trap.ne(regclass, regclass) RETURNS boolean
+    LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''trapped''; END';
+CREATE OPERATOR trap.<> (LEFTARG = regclass, RIGHTARG = regclass, FUNCTION = trap.ne);
+CREATE OPERATOR trap.= (LEFTARG = regclass, RIGHTARG = regclass, FUNCTION = trap.ne);
+SET search_path = trap, public, pg_catalog;
+SELECT purchase_attach('goods', is_default => true);
+SELECT purchase(1, 1);
+SET purchase.engine = sql;
+SELECT purchase(1, 1);
+RESET purchase.engine;
+RESET search_path;
+
+\set VERBOSITY terse
+DROP SCHEMA trap CASCADE;
+\set VERBOSITY default
+DROP FOREIGN TABLE f;
+DROP EXTENSION file_fdw CASCADE;
+DROP MATERIALIZED VIEW m;
+DROP VIEW v, w, x;
+DROP TABLE goods, seats, two_columns, nokey;
+DROP SEQUENCE s;
+-- all are gone: the next one attached tidies up and is the default
+SELECT key_column, is_default, engine, reason FROM purchase_stock_tables;
+SELECT purchase(1, 1);
+CREATE TABLE goods (id integer PRIMARY KEY, stock integer NOT NULL);
+SELECT purchase_attach('goods');
+SELECT * FROM purchase_registration;
+DROP TABLE goods;
+DROP EXTENSION purchase;

@@ -1,0 +1,111 @@
+-- One product, every outcome, with the text that a user reads.
+CREATE EXTENSION purchase;
+CREATE TABLE shop_product (
+    id bigint PRIMARY KEY,
+    name text,
+    stock integer CHECK (stock >= -10)
+);
+INSERT INTO shop_product VALUES
+    (1, 'plenty', 100), (2, 'few', 3), (3, 'one', 1), (4, 'none', 0),
+    (5, 'negative', -2), (6, 'unknown', NULL);
+\set SHOW_CONTEXT never
+\set show_state '\\echo :LAST_ERROR_SQLSTATE'
+
+SELECT purchase(1, 1);                          -- nothing attached yet
+SELECT purchase(1, 1, 'shop_product');
+SELECT purchase_attach('shop_product');
+
+SELECT purchase(1, 3);
+SELECT purchase(1, 3, 'shop_product');
+SELECT purchase(1, 47), purchase(1, 47);        -- one statement, two sales
+SELECT purchase(2, 5);
+:show_state
+SELECT purchase(3, 1);
+SELECT purchase(3, 1);
+:show_state
+SELECT purchase(4, 2);
+SELECT purchase(5, 1);
+SELECT purchase(6, 1);
+:show_state
+SELECT purchase(7, 1);
+:show_state
+
+-- the same without raising
+SELECT * FROM purchase_try(2, 1);
+SELECT * FROM purchase_try(2, 5);
+SELECT * FROM purchase_try(3, 1);
+SELECT * FROM purchase_try(5, 1);
+SELECT * FROM purchase_try(7, 1);
+SELECT * FROM purchase_try(6, 1);
+SELECT (purchase_try(2, 1)).remaining;
+SELECT product, t.* FROM (VALUES (1, 0), (2, 9), (4, 9)) AS v (product, n),
+    LATERAL purchase_try(product, 1) AS t;
+
+-- restock
+SELECT purchase_restock(3, 5);
+SELECT purchase_restock(5, 1);                  -- still owes one
+SELECT purchase_restock(3, 2147483642);
+SELECT purchase_restock(3, 2147483643);
+:show_state
+SELECT purchase_restock(3, 9223372036854775807);
+SELECT purchase_restock(6, 1);
+SELECT purchase_restock(7, 1);
+
+-- available
+SELECT purchase_available(1), purchase_available(5);
+SELECT purchase_available(6);
+SELECT purchase_available(7);
+
+-- bad arguments
+SELECT purchase(1, 0);
+:show_state
+SELECT purchase(1, -1);
+SELECT purchase(1, NULL);
+:show_state
+SELECT purchase(NULL::bigint, 1);
+SELECT purchase(NULL, 1);
+SELECT purchase_try(1, 0);
+SELECT purchase_try(1, NULL);
+SELECT purchase_restock(1, -5);
+SELECT purchase_restock(NULL::uuid, 5);
+SELECT purchase_available(NULL::text);
+SELECT purchase(1, 1, 'no_such_table');
+SELECT purchase(1, 1, 4294967295::oid::regclass);
+:show_state
+SELECT purchase(1, 1, 'shop_product_pkey');
+SELECT purchase(1, 9223372036854775807);
+
+-- nothing but the sales above has changed anything
+SELECT * FROM shop_product ORDER BY id;
+
+-- an error leaves the transaction to its savepoint, an outcome does not
+BEGIN;
+SELECT purchase(3, 1);
+SAVEPOINT s;
+SELECT purchase(4, 1);
+ROLLBACK TO s;
+SELECT purchase(3, 1);
+SELECT purchase_try(4, 1);
+SELECT purchase(3, 1);
+ROLLBACK TO s;
+SELECT purchase_available(3);
+ROLLBACK;
+SELECT purchase_available(3);
+
+-- a check constraint, a read-only transaction, a prepared statement
+ALTER TABLE shop_product ADD CONSTRAINT not_thirteen CHECK (stock <> 13);
+SELECT purchase_restock(4, 13);
+BEGIN READ ONLY;
+SELECT purchase_available(1);
+SELECT purchase(1, 1);
+ROLLBACK;
+PREPARE buy AS SELECT purchase($1, $2);
+SELECT parameter_types FROM pg_prepared_statements WHERE name = 'buy';
+EXECUTE buy (3, 1);
+EXECUTE buy ('3', '1');
+
+-- the sum of a column is a bigint
+SELECT purchase(3, sum(q)) FROM (VALUES (1), (1)) AS v (q);
+
+DROP TABLE shop_product;
+DROP EXTENSION purchase;
