@@ -152,3 +152,71 @@ CREATE FUNCTION purchase_available(product_id text,
     LANGUAGE C STABLE PARALLEL UNSAFE;
 COMMENT ON FUNCTION purchase_available(text, regclass) IS
     'the stock of a product, read without a lock';
+
+--
+-- Carts. The text form takes an array as text: it is the one that an untyped
+-- parameter resolves to.
+--
+CREATE FUNCTION purchase_cart(product_ids bigint[], qtys bigint[],
+    stock_table regclass DEFAULT NULL)
+    RETURNS TABLE (product_id bigint, qty bigint, remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_cart_array'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION purchase_cart(bigint[], bigint[], regclass) IS
+    'sells all lines of a cart, or raises one error that names every line that failed';
+
+CREATE FUNCTION purchase_cart(product_ids uuid[], qtys bigint[],
+    stock_table regclass DEFAULT NULL)
+    RETURNS TABLE (product_id uuid, qty bigint, remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_cart_array'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION purchase_cart(uuid[], bigint[], regclass) IS
+    'sells all lines of a cart, or raises one error that names every line that failed';
+
+CREATE FUNCTION purchase_cart(product_ids text[], qtys bigint[],
+    stock_table regclass DEFAULT NULL)
+    RETURNS TABLE (product_id text, qty bigint, remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_cart_array'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION purchase_cart(text[], bigint[], regclass) IS
+    'sells all lines of a cart, or raises one error that names every line that failed';
+
+CREATE FUNCTION purchase_cart(product_ids text, qtys bigint[],
+    stock_table regclass DEFAULT NULL)
+    RETURNS TABLE (product_id text, qty bigint, remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_cart_text'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION purchase_cart(text, bigint[], regclass) IS
+    'sells all lines of a cart, or raises one error that names every line that failed';
+
+CREATE FUNCTION purchase_try_cart(product_ids bigint[], qtys bigint[],
+    stock_table regclass DEFAULT NULL)
+    RETURNS TABLE (product_id bigint, qty bigint, outcome text, remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_try_cart_array'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION purchase_try_cart(bigint[], bigint[], regclass) IS
+    'sells all lines of a cart, or none and says of each line why not, without raising';
+
+CREATE FUNCTION purchase_try_cart(product_ids uuid[], qtys bigint[],
+    stock_table regclass DEFAULT NULL)
+    RETURNS TABLE (product_id uuid, qty bigint, outcome text, remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_try_cart_array'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION purchase_try_cart(uuid[], bigint[], regclass) IS
+    'sells all lines of a cart, or none and says of each line why not, without raising';
+
+CREATE FUNCTION purchase_try_cart(product_ids text[], qtys bigint[],
+    stock_table regclass DEFAULT NULL)
+    RETURNS TABLE (product_id text, qty bigint, outcome text, remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_try_cart_array'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION purchase_try_cart(text[], bigint[], regclass) IS
+    'sells all lines of a cart, or none and says of each line why not, without raising';
+
+CREATE FUNCTION purchase_try_cart(product_ids text, qtys bigint[],
+    stock_table regclass DEFAULT NULL)
+    RETURNS TABLE (product_id text, qty bigint, outcome text, remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_try_cart_text'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION purchase_try_cart(text, bigint[], regclass) IS
+    'sells all lines of a cart, or none and says of each line why not, without raising';

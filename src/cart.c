@@ -13,6 +13,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -50,6 +51,20 @@ outcome_name(Outcome outcome)
 	return outcomes[outcome].name;
 }
 
+/*
+ * The worst outcome of a cart's lines.
+ */
+static Line *
+worst_line(Cart *cart)
+{
+	Line	   *worst = &cart->lines[0];
+
+	for (int i = 1; i < cart->nlines; i++)
+		if (cart->lines[i].outcome > worst->outcome)
+			worst = &cart->lines[i];
+	return worst;
+}
+
 /* ----------------------------------------------------------------
  * Errors
  * ----------------------------------------------------------------
@@ -67,52 +82,86 @@ line_name(Cart *cart, Line *line)
 }
 
 /*
- * Raise what became of a line that can't be sold.
+ * What became of a line that can't be sold, as a sentence.
  */
-static pg_attribute_noreturn() void
-raise_line(Cart *cart, Line *line)
+static char *
+line_detail(Cart *cart, Line *line)
 {
-	StockTable *st = cart->st;
 	const char *product = line_name(cart, line);
-	int			sqlerrcode = outcomes[line->outcome].sqlerrcode;
 
 	switch (line->outcome)
 	{
 		case OUTCOME_PRODUCT_NOT_FOUND:
-			ereport(ERROR,
-					(errcode(sqlerrcode),
-					 errmsg("product %s not found", product),
-					 errdetail("Key (%s)=(%s) is not present in table \"%s\".",
-							   st->key_column, product,
-							   RelationGetRelationName(cart->rel)),
-					 errtablecol(cart->rel, st->key_attno)));
-
+			return psprintf("Key (%s)=(%s) is not present in table \"%s\".",
+							cart->st->key_column, product,
+							RelationGetRelationName(cart->rel));
 		case OUTCOME_BUSY:
-			ereport(ERROR,
-					(errcode(sqlerrcode),
-					 errmsg("product %s is busy", product),
-					 errdetail("Another transaction holds a lock on its row."),
-					 errhint("Retry the transaction, or wait for the lock: SET purchase.lock_wait = '1s';"),
-					 errtablecol(cart->rel, st->stock_attno)));
-
-		case OUTCOME_OUT_OF_STOCK:
-		case OUTCOME_INSUFFICIENT_QUANTITY:
-			ereport(ERROR,
-					(errcode(sqlerrcode),
-					 line->outcome == OUTCOME_OUT_OF_STOCK ?
-					 errmsg("product %s is out of stock", product) :
-					 errmsg("not enough stock of product %s", product),
-					 errdetail("Product %s has " INT64_FORMAT " in stock, " INT64_FORMAT " %s requested.",
-							   product, line->stock, line->qty,
-							   line->qty == 1 ? "was" : "were"),
-					 line->outcome == OUTCOME_INSUFFICIENT_QUANTITY ?
-					 errhint("A quantity of up to " INT64_FORMAT " can be sold.",
-							 line->stock) : 0,
-					 errtablecol(cart->rel, st->stock_attno)));
-
+			return psprintf("Another transaction holds a lock on the row of product %s.",
+							product);
 		default:
-			elog(ERROR, "unexpected outcome %d", line->outcome);
+			return psprintf("Product %s has " INT64_FORMAT " in stock, " INT64_FORMAT " %s requested.",
+							product, line->stock, line->qty,
+							line->qty == 1 ? "was" : "were");
 	}
+}
+
+/*
+ * For use in ereport().
+ */
+static int
+errmsg_line(Cart *cart, Line *line)
+{
+	const char *product = line_name(cart, line);
+
+	switch (line->outcome)
+	{
+		case OUTCOME_PRODUCT_NOT_FOUND:
+			return errmsg("product %s not found", product);
+		case OUTCOME_OUT_OF_STOCK:
+			return errmsg("product %s is out of stock", product);
+		case OUTCOME_INSUFFICIENT_QUANTITY:
+			return errmsg("not enough stock of product %s", product);
+		default:
+			Assert(line->outcome == OUTCOME_BUSY);
+			return errmsg("product %s is busy", product);
+	}
+}
+
+/*
+ * Raise what became of the lines that can't be sold, as one error: with the
+ * SQLSTATE of the worst, and every one in the detail.
+ */
+static pg_attribute_noreturn() void
+raise_cart(Cart *cart)
+{
+	Line	   *worst = worst_line(cart);
+	Outcome		outcome = worst->outcome;
+	StringInfoData detail;
+	int			nfailed = 0;
+
+	initStringInfo(&detail);
+	for (int i = 0; i < cart->nlines; i++)
+	{
+		Line	   *line = &cart->lines[i];
+
+		if (line->outcome > OUTCOME_SOLD)
+			appendStringInfo(&detail, "%s%s", nfailed++ > 0 ? "\n" : "",
+							 line_detail(cart, line));
+	}
+
+	ereport(ERROR,
+			(errcode(outcomes[outcome].sqlerrcode),
+			 nfailed == 1 ? errmsg_line(cart, worst) :
+			 errmsg("%d of %d products cannot be sold",
+					nfailed, cart->nlines),
+			 errdetail_internal("%s", detail.data),
+			 outcome == OUTCOME_BUSY ?
+			 errhint("Retry the transaction, or wait for the lock: SET purchase.lock_wait = '1s';") :
+			 outcome == OUTCOME_INSUFFICIENT_QUANTITY && nfailed == 1 ?
+			 errhint("A quantity of up to " INT64_FORMAT " can be sold.",
+					 worst->stock) : 0,
+			 errtablecol(cart->rel, outcome == OUTCOME_PRODUCT_NOT_FOUND ?
+						 cart->st->key_attno : cart->st->stock_attno)));
 }
 
 /* ----------------------------------------------------------------
@@ -121,11 +170,12 @@ raise_line(Cart *cart, Line *line)
  */
 
 /*
- * Call a function in a subtransaction.  Returns the error that it threw, if
- * any, after the subtransaction was rolled back; in the caller's context.
+ * Call a function in a subtransaction, and roll that back if the function
+ * throws an error or returns false.  Returns the error, if any, in the caller's
+ * context.
  */
 ErrorData *
-run_in_subtransaction(void (*fn) (void *), void *arg)
+run_in_subtransaction(bool (*fn) (void *), void *arg)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -135,8 +185,10 @@ run_in_subtransaction(void (*fn) (void *), void *arg)
 	MemoryContextSwitchTo(cxt);
 	PG_TRY();
 	{
-		fn(arg);
-		ReleaseCurrentSubTransaction();
+		if (fn(arg))
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
@@ -197,7 +249,7 @@ lock_and_wait(Cart *cart, Line *line)
 			FlushErrorState();
 			line->outcome = OUTCOME_BUSY;
 			line->stock_known = false;
-			raise_line(cart, line);
+			raise_cart(cart);
 		}
 		PG_RE_THROW();
 	}
@@ -240,6 +292,7 @@ decide(Cart *cart, Line *line)
 static void
 look_at_line(Cart *cart, Line *line)
 {
+	CHECK_FOR_INTERRUPTS();
 	line->outcome = OUTCOME_AVAILABLE;
 	line->stock_known = false;
 	if (line->no_such_key || !cart->engine->look(cart, line))
@@ -272,43 +325,6 @@ lock_line(Cart *cart, Line *line)
 }
 
 static void
-write_line(Cart *cart, Line *line)
-{
-	int64		delta = cart->verb == VERB_SELL ? -line->qty : line->qty;
-
-	cart->engine->write(cart, line, delta);
-	if (!line->stock_known)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-				 errmsg("the update of product %s did not take place",
-						line_name(cart, line)),
-				 errdetail("A trigger on table \"%s\" suppressed it or left no stock.",
-						   RelationGetRelationName(cart->rel)),
-				 errtablecol(cart->rel, cart->st->stock_attno)));
-	line->outcome = OUTCOME_SOLD;
-}
-
-/*
- * The worst outcome of a cart's lines.
- */
-static Line *
-worst_line(Cart *cart)
-{
-	Line	   *worst = &cart->lines[0];
-
-	for (int i = 1; i < cart->nlines; i++)
-		if (cart->lines[i].outcome > worst->outcome)
-			worst = &cart->lines[i];
-	return worst;
-}
-
-static bool
-all_available(Cart *cart)
-{
-	return worst_line(cart)->outcome == OUTCOME_AVAILABLE;
-}
-
-static void
 check_overflow(Cart *cart, Line *line)
 {
 	int64		max = cart->st->stock_type == INT2OID ? PG_INT16_MAX :
@@ -327,35 +343,111 @@ check_overflow(Cart *cart, Line *line)
 }
 
 static void
+write_line(Cart *cart, Line *line)
+{
+	int64		delta = cart->verb == VERB_SELL ? -line->qty : line->qty;
+
+	CHECK_FOR_INTERRUPTS();
+	if (cart->verb == VERB_RESTOCK)
+		check_overflow(cart, line);
+	cart->engine->write(cart, line, delta);
+	if (!line->stock_known)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("the update of product %s did not take place",
+						line_name(cart, line)),
+				 errdetail("A trigger or rule on table \"%s\" suppressed it or took the units.",
+						   RelationGetRelationName(cart->rel)),
+				 errtablecol(cart->rel, cart->st->stock_attno)));
+	line->outcome = OUTCOME_SOLD;
+}
+
+static bool
+all_available(Cart *cart)
+{
+	return worst_line(cart)->outcome == OUTCOME_AVAILABLE;
+}
+
+/*
+ * Look at all, lock all, write all.  After each step the cart may be refused,
+ * but all lines are taken through it before, so that each has its outcome.
+ */
+static void
 run_lines(Cart *cart)
 {
-	for (int i = 0; i < cart->nlines; i++)
-		look_at_line(cart, &cart->lines[i]);
+	Line	   *end = cart->lines + cart->nlines;
+
+	for (Line *line = cart->lines; line < end; line++)
+		look_at_line(cart, line);
 	if (cart->verb == VERB_READ || !all_available(cart))
 		return;
 
-	for (int i = 0; i < cart->nlines; i++)
-		lock_line(cart, &cart->lines[i]);
+	for (Line *line = cart->lines; line < end; line++)
+		lock_line(cart, line);
 	if (!all_available(cart))
 		return;
 
-	if (cart->verb == VERB_RESTOCK)
-		for (int i = 0; i < cart->nlines; i++)
-			check_overflow(cart, &cart->lines[i]);
-	for (int i = 0; i < cart->nlines; i++)
-		write_line(cart, &cart->lines[i]);
+	for (Line *line = cart->lines; line < end; line++)
+		write_line(cart, line);
+}
+
+static int
+compare_lines(const void *a, const void *b, void *arg)
+{
+	const Line *x = a;
+	const Line *y = b;
+	StockTable *st = ((Cart *) arg)->st;
+	int			order;
+
+	if (x->no_such_key || y->no_such_key)
+		order = x->no_such_key - y->no_such_key;
+	else
+		order = DatumGetInt32(FunctionCall2Coll(&st->cmp, st->key_collation,
+												x->key, y->key));
+	return order != 0 ? order : x->position - y->position;
+}
+
+/*
+ * Put the lines in key order, so that carts don't deadlock each other, and
+ * make one of those that name the same product.
+ */
+static void
+merge_lines(Cart *cart)
+{
+	StockTable *st = cart->st;
+	Line	   *last = cart->lines;
+
+	qsort_arg(cart->lines, cart->nlines, sizeof(Line), compare_lines, cart);
+	for (int i = 1; i < cart->nlines; i++)
+	{
+		Line	   *line = &cart->lines[i];
+
+		if (last->no_such_key || line->no_such_key ||
+			DatumGetInt32(FunctionCall2Coll(&st->cmp, st->key_collation,
+											last->key, line->key)) != 0)
+			*++last = *line;
+		else if (pg_add_s64_overflow(last->qty, line->qty, &last->qty))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("total quantity of product %s out of range",
+							line_name(cart, line))));
+	}
+	cart->nlines = last - cart->lines + 1;
 }
 
 static void
-convert_keys(Cart *cart)
+prepare_lines(Cart *cart)
 {
 	for (int i = 0; i < cart->nlines; i++)
 	{
 		Line	   *line = &cart->lines[i];
 
+		line->position = i;
 		line->no_such_key = !stock_table_key(cart->st, line->product,
 											 cart->product_type, &line->key);
 	}
+	if (cart->nlines > 1)
+		merge_lines(cart);
 }
 
 /*
@@ -366,7 +458,7 @@ static void
 run_cart(Cart *cart)
 {
 	stock_table_open(cart);
-	convert_keys(cart);
+	prepare_lines(cart);
 
 	/*
 	 * As for the queries of a volatile function, all earlier commands of this
@@ -389,12 +481,9 @@ run_cart(Cart *cart)
 static void
 run_or_raise(Cart *cart)
 {
-	Line	   *worst;
-
 	run_cart(cart);
-	worst = worst_line(cart);
-	if (worst->outcome > OUTCOME_SOLD)
-		raise_line(cart, worst);
+	if (worst_line(cart)->outcome > OUTCOME_SOLD)
+		raise_cart(cart);
 	stock_table_close(cart);
 }
 
@@ -418,20 +507,24 @@ cart_sell(Cart *cart)
 	run_or_raise(cart);
 }
 
-static void
+static bool
 try_cart(void *arg)
 {
 	Cart	   *cart = arg;
 
 	run_cart(cart);
 	stock_table_close(cart);
+	return worst_line(cart)->outcome <= OUTCOME_SOLD;
 }
 
 /*
  * Sell all lines, or say in their outcomes why not.
  *
- * A wait that runs out is an error of the server's.  To go on after it needs a
- * subtransaction, so that is begun only when there is something to wait for.
+ * To go on after a wait that ran out, which is an error of the server's, needs
+ * a subtransaction.  To let go of the lines that were locked in vain needs one,
+ * too.  A single line has neither as long as it is not waited for, and it may
+ * be tried without waiting first; a cart may not, as it would then wait with
+ * later lines locked, out of order.
  */
 void
 cart_try_sell(Cart *cart)
@@ -440,10 +533,14 @@ cart_try_sell(Cart *cart)
 
 	prevent_if_read_only(cart);
 	cart->verb = VERB_SELL;
-	cart->lock_wait = 0;
-	try_cart(cart);
-	if (purchase_lock_wait == 0 || worst_line(cart)->outcome != OUTCOME_BUSY)
-		return;
+	if (cart->nlines == 1)
+	{
+		cart->lock_wait = 0;
+		(void) try_cart(cart);
+		if (purchase_lock_wait == 0 ||
+			worst_line(cart)->outcome != OUTCOME_BUSY)
+			return;
+	}
 
 	cart->lock_wait = purchase_lock_wait;
 	error = run_in_subtransaction(try_cart, cart);

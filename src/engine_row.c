@@ -33,6 +33,7 @@ typedef struct RowState
 {
 	IndexScanDesc scan;			/* with the snapshot of the call */
 	TupleTableSlot *slot;		/* the row that was looked at or locked last */
+	Line	   *slot_line;		/* whose it is */
 
 	/* set up by the first write */
 	EState	   *estate;
@@ -108,6 +109,7 @@ find_row(Cart *cart, Line *line, IndexScanDesc scan)
 	index_rescan(scan, &key, 1, NULL, 0);
 	if (!index_getnext_slot(scan, ForwardScanDirection, state->slot))
 		return false;
+	state->slot_line = line;
 	line->tid = state->slot->tts_tid;
 	read_stock(cart, line, state->slot);
 	return true;
@@ -195,6 +197,7 @@ row_lock(Cart *cart, Line *line, bool wait)
 			case TM_Ok:
 				if (moved && !has_key(cart, line, state->slot))
 					break;
+				state->slot_line = line;
 				line->tid = state->slot->tts_tid;
 				read_stock(cart, line, state->slot);
 				result = LOCK_OK;
@@ -328,6 +331,36 @@ fill_new_slot(Cart *cart, int64 stock)
 	ItemPointerSetInvalid(&new->tts_tid);
 }
 
+/*
+ * Fetch a line's row, which is locked, but is not the one locked last.  A
+ * trigger that an earlier line fired may have changed it since; then what was
+ * decided must still hold.
+ */
+static bool
+fetch_again(Cart *cart, Line *line, int64 delta)
+{
+	RowState   *state = cart->engine_state;
+	LockResult	result;
+
+	if (state->rri->ri_TrigDesc == NULL)
+	{
+		if (!table_tuple_fetch_row_version(cart->rel, &line->tid, SnapshotAny,
+										   state->slot))
+			elog(ERROR, "could not fetch a locked row");
+		state->slot_line = line;
+		return true;
+	}
+
+	CommandCounterIncrement();
+	if (!look_again(cart, line))
+		result = LOCK_NO_ROW;
+	else
+		result = row_lock(cart, line, true);
+	PopActiveSnapshot();
+	return result == LOCK_OK && line->stock_known &&
+		(delta > 0 || line->stock >= -delta);
+}
+
 static void
 row_write(Cart *cart, Line *line, int64 delta)
 {
@@ -335,6 +368,12 @@ row_write(Cart *cart, Line *line, int64 delta)
 
 	if (state->estate == NULL)
 		begin_write(cart);
+	if (state->slot_line != line && !fetch_again(cart, line, delta))
+	{
+		line->stock_known = false;
+		return;
+	}
+	ResetPerTupleExprContext(state->estate);
 	state->estate->es_output_cid = GetCurrentCommandId(true);
 	fill_new_slot(cart, line->stock + delta);
 

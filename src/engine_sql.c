@@ -165,13 +165,14 @@ typedef struct LockAttempt
 	bool		found;
 } LockAttempt;
 
-static void
+static bool
 lock_nowait(void *arg)
 {
 	LockAttempt *attempt = arg;
 
 	attempt->found = run_plan(attempt->cart, attempt->line, PLAN_LOCK_NOWAIT,
 							  0);
+	return attempt->found;
 }
 
 static LockResult

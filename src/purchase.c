@@ -13,8 +13,11 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "purchase.h"
@@ -58,16 +61,37 @@ require_argument(FunctionCallInfo fcinfo, int n, const char *name)
 				 errmsg("%s must not be null", name)));
 }
 
+static void
+check_qty(int64 qty)
+{
+	if (qty <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("qty must be positive, not " INT64_FORMAT, qty)));
+}
+
+static void
+init_cart(Cart *cart, FunctionCallInfo fcinfo, const char *function,
+		  Oid product_type, int nlines, Line *lines, int table_arg)
+{
+	memset(cart, 0, sizeof(Cart));
+	cart->function = function;
+	cart->product_type = product_type;
+	cart->nlines = nlines;
+	cart->lines = lines;
+	cart->self = fcinfo->flinfo->fn_oid;
+	if (!PG_ARGISNULL(table_arg))
+		cart->stock_table = PG_GETARG_OID(table_arg);
+}
+
 /*
  * The arguments (product_id, qty, stock_table), or (product_id, stock_table),
  * as a cart of one line.
  */
 static void
-init_cart(Cart *cart, Line *line, FunctionCallInfo fcinfo, Oid product_type,
-		  const char *function, bool has_qty)
+line_from_args(Cart *cart, Line *line, FunctionCallInfo fcinfo,
+			   const char *function, Oid product_type, bool has_qty)
 {
-	int			table_arg = has_qty ? 2 : 1;
-
 	require_argument(fcinfo, 0, "product_id");
 	memset(line, 0, sizeof(Line));
 	line->product = product_type == TEXTOID ?
@@ -76,21 +100,9 @@ init_cart(Cart *cart, Line *line, FunctionCallInfo fcinfo, Oid product_type,
 	{
 		require_argument(fcinfo, 1, "qty");
 		line->qty = PG_GETARG_INT64(1);
-		if (line->qty <= 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("qty must be positive, not " INT64_FORMAT,
-							line->qty)));
+		check_qty(line->qty);
 	}
-
-	memset(cart, 0, sizeof(Cart));
-	cart->function = function;
-	cart->product_type = product_type;
-	cart->nlines = 1;
-	cart->lines = line;
-	cart->self = fcinfo->flinfo->fn_oid;
-	if (!PG_ARGISNULL(table_arg))
-		cart->stock_table = PG_GETARG_OID(table_arg);
+	init_cart(cart, fcinfo, function, product_type, 1, line, has_qty ? 2 : 1);
 }
 
 /*
@@ -104,7 +116,8 @@ sell(FunctionCallInfo fcinfo, Oid product_type)
 	Cart		cart;
 	Line		line;
 
-	init_cart(&cart, &line, fcinfo, product_type, "purchase()", true);
+	line_from_args(&cart, &line, fcinfo, "purchase()", product_type,
+				   true);
 	cart_sell(&cart);
 	PG_RETURN_INT64(line.stock);
 }
@@ -145,7 +158,8 @@ try_sell(FunctionCallInfo fcinfo, Oid product_type)
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
 
-	init_cart(&cart, &line, fcinfo, product_type, "purchase_try()", true);
+	line_from_args(&cart, &line, fcinfo, "purchase_try()", product_type,
+				   true);
 	cart_try_sell(&cart);
 
 	values[0] = CStringGetTextDatum(outcome_name(line.outcome));
@@ -168,7 +182,8 @@ restock(FunctionCallInfo fcinfo, Oid product_type)
 	Cart		cart;
 	Line		line;
 
-	init_cart(&cart, &line, fcinfo, product_type, "purchase_restock()", true);
+	line_from_args(&cart, &line, fcinfo, "purchase_restock()", product_type,
+				   true);
 	cart_restock(&cart);
 	PG_RETURN_INT64(line.stock);
 }
@@ -184,21 +199,156 @@ available(FunctionCallInfo fcinfo, Oid product_type)
 	Cart		cart;
 	Line		line;
 
-	init_cart(&cart, &line, fcinfo, product_type, "purchase_available()",
-			  false);
+	line_from_args(&cart, &line, fcinfo, "purchase_available()", product_type,
+				   false);
 	cart_read(&cart);
 	PG_RETURN_INT64(line.stock);
 }
 
 /*
- * One C function for each key type.
+ * The elements of an array argument of one dimension, none of them NULL.
  */
-#define SQL_FUNCTION(name, implementation, product_type) \
+static int
+array_elements(ArrayType *array, const char *name, Datum **elements)
+{
+	int			nelements;
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must have one dimension, not %d", name,
+						ARR_NDIM(array))));
+	if (array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not contain nulls", name)));
+
+	get_typlenbyvalalign(ARR_ELEMTYPE(array), &typlen, &typbyval, &typalign);
+	deconstruct_array(array, ARR_ELEMTYPE(array), typlen, typbyval, typalign,
+					  elements, NULL, &nelements);
+	return nelements;
+}
+
+/*
+ * The arguments (product_ids[], qtys[], stock_table) as a cart.
+ */
+static void
+cart_from_args(Cart *cart, FunctionCallInfo fcinfo, const char *function,
+			   ArrayType *products)
+{
+	Datum	   *product;
+	Datum	   *qty;
+	Line	   *lines;
+	int			nlines = array_elements(products, "product_ids", &product);
+	int			nqtys;
+
+	require_argument(fcinfo, 1, "qtys");
+	nqtys = array_elements(PG_GETARG_ARRAYTYPE_P(1), "qtys", &qty);
+	if (nqtys != nlines)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("product_ids and qtys must be of the same length"),
+				 errdetail("product_ids has %d elements, qtys has %d.",
+						   nlines, nqtys)));
+
+	lines = palloc0(Max(nlines, 1) * sizeof(Line));
+	for (int i = 0; i < nlines; i++)
+	{
+		lines[i].product = product[i];
+		lines[i].qty = DatumGetInt64(qty[i]);
+		check_qty(lines[i].qty);
+	}
+	init_cart(cart, fcinfo, function, ARR_ELEMTYPE(products), nlines, lines,
+			  2);
+}
+
+/*
+ * purchase_cart(product_ids[], qtys bigint[], stock_table regclass)
+ * returns rows (product_id, qty, remaining)
+ *
+ * Sell all lines or none; a row for each product, in key order.  Raises as
+ * purchase() does, once for all lines, with the SQLSTATE of the worst.
+ *
+ * purchase_try_cart(product_ids[], qtys bigint[], stock_table regclass)
+ * returns rows (product_id, qty, outcome, remaining)
+ *
+ * The same without raising.  If not all can be sold, none is, and those that
+ * could have been say "available".
+ */
+static Datum
+sell_cart(FunctionCallInfo fcinfo, ArrayType *products, bool try)
+{
+	Cart		cart;
+	ReturnSetInfo *rsinfo;
+
+	cart_from_args(&cart, fcinfo,
+				   try ? "purchase_try_cart()" : "purchase_cart()", products);
+	InitMaterializedSRF(fcinfo, 0);
+	rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	if (cart.nlines == 0)
+		return (Datum) 0;
+
+	if (try)
+		cart_try_sell(&cart);
+	else
+		cart_sell(&cart);
+
+	for (int i = 0; i < cart.nlines; i++)
+	{
+		Line	   *line = &cart.lines[i];
+		Datum		values[4];
+		bool		nulls[4] = {false, false, false, false};
+		int			n = 0;
+
+		values[n++] = line->product;
+		values[n++] = Int64GetDatum(line->qty);
+		if (try)
+			values[n++] = CStringGetTextDatum(outcome_name(line->outcome));
+		values[n] = Int64GetDatum(line->stock);
+		nulls[n] = !line->stock_known;
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
+	}
+	return (Datum) 0;
+}
+
+static Datum
+cart_of_array(FunctionCallInfo fcinfo, bool try)
+{
+	require_argument(fcinfo, 0, "product_ids");
+	return sell_cart(fcinfo, PG_GETARG_ARRAYTYPE_P(0), try);
+}
+
+/*
+ * The same for product_ids as the text of an array: the form that an untyped
+ * parameter resolves to, as among array types none is preferred.
+ */
+static Datum
+cart_of_text(FunctionCallInfo fcinfo, bool try)
+{
+	FmgrInfo	array_in;
+	Datum		products;
+
+	require_argument(fcinfo, 0, "product_ids");
+	fmgr_info(F_ARRAY_IN, &array_in);
+	products = InputFunctionCall(&array_in,
+								 text_to_cstring(PG_GETARG_TEXT_PP(0)),
+								 TEXTOID, -1);
+	return sell_cart(fcinfo, DatumGetArrayTypeP(products), try);
+}
+
+/*
+ * The C functions behind the SQL functions: one for each key type.
+ */
+#define SQL_FUNCTION(name, implementation, arg) \
 	PG_FUNCTION_INFO_V1(name); \
 	Datum \
 	name(PG_FUNCTION_ARGS) \
 	{ \
-		return implementation(fcinfo, product_type); \
+		return implementation(fcinfo, arg); \
 	}
 
 SQL_FUNCTION(purchase_bigint, sell, INT8OID)
@@ -213,3 +363,9 @@ SQL_FUNCTION(purchase_restock_text, restock, TEXTOID)
 SQL_FUNCTION(purchase_available_bigint, available, INT8OID)
 SQL_FUNCTION(purchase_available_uuid, available, UUIDOID)
 SQL_FUNCTION(purchase_available_text, available, TEXTOID)
+
+/* one C function for all array types, and one for the text of an array */
+SQL_FUNCTION(purchase_cart_array, cart_of_array, false)
+SQL_FUNCTION(purchase_cart_text, cart_of_text, false)
+SQL_FUNCTION(purchase_try_cart_array, cart_of_array, true)
+SQL_FUNCTION(purchase_try_cart_text, cart_of_text, true)

@@ -48,6 +48,7 @@ typedef struct Line
 	Datum		product;		/* the key as the caller gave it */
 	int64		qty;			/* always > 0 */
 
+	int			position;		/* in the caller's arrays */
 	Datum		key;			/* the same in the key column's base type */
 	bool		no_such_key;	/* out of that type's range */
 
@@ -174,7 +175,7 @@ extern void cart_try_sell(Cart *cart);
 extern void cart_restock(Cart *cart);
 extern void cart_read(Cart *cart);
 extern const char *outcome_name(Outcome outcome);
-extern ErrorData *run_in_subtransaction(void (*fn) (void *), void *arg);
+extern ErrorData *run_in_subtransaction(bool (*fn) (void *), void *arg);
 
 /* stock_table.c */
 extern void stock_table_open(Cart *cart);
