@@ -155,8 +155,9 @@ raise_cart(Cart *cart)
 			 errmsg("%d of %d products cannot be sold",
 					nfailed, cart->nlines),
 			 errdetail_internal("%s", detail.data),
-			 outcome == OUTCOME_BUSY ?
+			 outcome == OUTCOME_BUSY && cart->lock_wait == 0 ?
 			 errhint("Retry the transaction, or wait for the lock: SET purchase.lock_wait = '1s';") :
+			 outcome == OUTCOME_BUSY ? errhint("Retry the transaction.") :
 			 outcome == OUTCOME_INSUFFICIENT_QUANTITY && nfailed == 1 ?
 			 errhint("A quantity of up to " INT64_FORMAT " can be sold.",
 					 worst->stock) : 0,

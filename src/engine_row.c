@@ -361,6 +361,47 @@ fetch_again(Cart *cart, Line *line, int64 delta)
 		(delta > 0 || line->stock >= -delta);
 }
 
+/*
+ * Update the row.  If a BEFORE trigger has changed it meanwhile, heapam throws
+ * an internal error; give it the words and the SQLSTATE of ExecUpdate().
+ */
+static void
+update_row(RowState *state)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	ErrorData  *error;
+
+	if (state->rri->ri_TrigDesc == NULL ||
+		!state->rri->ri_TrigDesc->trig_update_before_row)
+	{
+		ExecSimpleRelationUpdate(state->rri, state->estate, &state->epq,
+								 state->slot, state->new_slot);
+		return;
+	}
+
+	PG_TRY();
+	{
+		ExecSimpleRelationUpdate(state->rri, state->estate, &state->epq,
+								 state->slot, state->new_slot);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(cxt);
+		error = CopyErrorData();
+		if (error->funcname == NULL ||
+			(strcmp(error->funcname, "heap_update") != 0 &&
+			 strcmp(error->funcname, "simple_table_tuple_update") != 0 &&
+			 strcmp(error->funcname, "simple_heap_update") != 0))
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("tuple to be updated was already modified by an operation triggered by the current command"),
+				 errhint("Consider using an AFTER trigger instead of a BEFORE trigger to propagate changes to other rows.")));
+	}
+	PG_END_TRY();
+}
+
 static void
 row_write(Cart *cart, Line *line, int64 delta)
 {
@@ -379,8 +420,7 @@ row_write(Cart *cart, Line *line, int64 delta)
 
 	if (state->rri->ri_TrigDesc != NULL)
 		AfterTriggerBeginQuery();
-	ExecSimpleRelationUpdate(state->rri, state->estate, &state->epq,
-							 state->slot, state->new_slot);
+	update_row(state);
 	if (ItemPointerIsValid(&state->new_slot->tts_tid))
 		read_stock(cart, line, state->new_slot);
 	else

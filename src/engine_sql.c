@@ -29,6 +29,8 @@
 
 #include "purchase.h"
 
+#define MAX_LOCK_ATTEMPTS 10
+
 /*
  * OPERATOR(schema.name): what the index means by "equal", whatever the
  * search_path is.
@@ -176,13 +178,11 @@ lock_nowait(void *arg)
 }
 
 static LockResult
-sql_lock(Cart *cart, Line *line, bool wait)
+try_lock(Cart *cart, Line *line)
 {
 	LockAttempt attempt = {cart, line, false};
 	ErrorData  *error;
 
-	if (wait)
-		return run_plan(cart, line, PLAN_LOCK_WAIT, 0) ? LOCK_OK : LOCK_NO_ROW;
 	if (run_plan(cart, line, PLAN_LOCK_SKIP, 0))
 		return LOCK_OK;
 
@@ -193,6 +193,40 @@ sql_lock(Cart *cart, Line *line, bool wait)
 		ReThrowError(error);
 	FreeErrorData(error);
 	return LOCK_BUSY;
+}
+
+static bool
+look_again(Cart *cart, Line *line)
+{
+	bool		found;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	found = run_plan(cart, line, PLAN_LOOK, 0);
+	PopActiveSnapshot();
+	return found;
+}
+
+/*
+ * Under READ COMMITTED, a row that is gone when its lock could be had may have
+ * been replaced by another with the same key.  So look again, and try again;
+ * but not for ever, as a policy can show a row and not let it be locked.
+ */
+static LockResult
+sql_lock(Cart *cart, Line *line, bool wait)
+{
+	LockResult	result = LOCK_NO_ROW;
+
+	for (int i = 0; i < MAX_LOCK_ATTEMPTS; i++)
+	{
+		if (!wait)
+			result = try_lock(cart, line);
+		else if (run_plan(cart, line, PLAN_LOCK_WAIT, 0))
+			result = LOCK_OK;
+		if (result != LOCK_NO_ROW || IsolationUsesXactSnapshot() ||
+			!look_again(cart, line))
+			break;
+	}
+	return result;
 }
 
 static void

@@ -81,7 +81,13 @@ typedef struct Misfit
 } Misfit;
 
 static HTAB *cache = NULL;
-static Oid	registration_relid = InvalidOid;	/* InvalidOid: look it up */
+
+/*
+ * The OID stays when it is no longer known to be right: its invalidations must
+ * be recognised even if one comes in while it is being looked up.
+ */
+static Oid	registration_relid = InvalidOid;
+static bool registration_known = false;
 static Oid	default_relid = InvalidOid; /* InvalidOid: look it up */
 
 PG_FUNCTION_INFO_V1(purchase_attach);
@@ -110,10 +116,11 @@ relation_literal(Oid relid)
 static Oid
 registration_oid(Oid self)
 {
-	if (!OidIsValid(registration_relid))
+	if (!registration_known)
 	{
 		Oid			schema = get_func_namespace(self);
 
+		registration_known = true;
 		registration_relid = get_relname_relid(REGISTRATION, schema);
 		if (!OidIsValid(registration_relid))
 			ereport(ERROR,
@@ -550,7 +557,7 @@ relcache_callback(Datum arg, Oid relid)
 
 	if (relid == InvalidOid || relid == registration_relid)
 	{
-		registration_relid = InvalidOid;
+		registration_known = false;
 		default_relid = InvalidOid;
 		hash_seq_init(&seq, cache);
 		while ((entry = hash_seq_search(&seq)) != NULL)
