@@ -36,6 +36,7 @@
 #include "commands/trigger.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "rewrite/prs2lock.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
@@ -123,11 +124,14 @@ registration_oid(Oid self)
 		registration_known = true;
 		registration_relid = get_relname_relid(REGISTRATION, schema);
 		if (!OidIsValid(registration_relid))
+		{
+			registration_known = false;
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("table \"%s\" of extension \"purchase\" is missing from schema \"%s\"",
 							REGISTRATION, get_namespace_name(schema)),
 					 errhint("Create the extension again: DROP EXTENSION purchase; CREATE EXTENSION purchase;")));
+		}
 	}
 	return registration_relid;
 }
@@ -190,6 +194,20 @@ misfit(Misfit *why, int sqlerrcode, char *detail, char *hint)
 }
 
 /*
+ * A rule that replaces UPDATE leaves nothing to lock, and nothing to return.
+ */
+static bool
+has_instead_rule(Relation rel)
+{
+	RuleLock   *rules = rel->rd_rules;
+
+	for (int i = 0; rules != NULL && i < rules->numLocks; i++)
+		if (rules->rules[i]->event == CMD_UPDATE && rules->rules[i]->isInstead)
+			return true;
+	return false;
+}
+
+/*
  * Can another session, or anybody at all, update it?
  */
 static bool
@@ -227,6 +245,10 @@ inspect_relation(Relation rel, Misfit *why)
 						  "Attach a table, a partitioned table or an updatable view.");
 	}
 
+	if (has_instead_rule(rel))
+		return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+					  psprintf("A rule on \"%s\" replaces UPDATE.", name),
+					  "Attach the table that is updated in the end.");
 	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
 		return misfit(why, ERRCODE_WRONG_OBJECT_TYPE,
 					  psprintf("Table \"%s\" is temporary: no other session can buy from it.", name),
