@@ -92,9 +92,15 @@ SELECT purchase_attach('stall', is_default => true);
 SELECT purchase_attach('stall');
 SELECT stock_table, is_default FROM purchase_stock_tables ORDER BY stock_table::text;
 INSERT INTO purchase_registration VALUES ('goods', 'id', 'stock', false);
+RESET ROLE;
+SELECT purchase_attach('goods', is_default => false);
+SET ROLE regress_purchase_clerk;
+SELECT purchase_attach('stall');
+SELECT purchase_attach('stall', is_default => true);
 SELECT purchase_detach('stall');
 DROP TABLE stall;
 RESET ROLE;
+SELECT purchase_attach('goods');
 REVOKE CREATE ON SCHEMA public FROM regress_purchase_clerk;
 DROP ROLE regress_purchase_clerk;
 

@@ -83,6 +83,26 @@ SELECT purchase('a''b"c', 2, 'weird');
 SELECT purchase('a''b"', 2, 'weird');
 SELECT purchase('far longer than ten characters', 2, 'weird');
 
+-- a domain over a type of an extension: what "equal" means can't be taken over
+CREATE SCHEMA ext;
+CREATE EXTENSION citext SCHEMA ext;
+CREATE DOMAIN sku AS ext.citext CHECK (value ~ '^[a-z]'::ext.citext);
+CREATE TABLE d (id sku PRIMARY KEY, stock integer);
+INSERT INTO d VALUES ('x', 10), ('y', 10);
+SELECT purchase_attach('d');
+CREATE FUNCTION ext.eq2(sku, ext.citext) RETURNS boolean LANGUAGE plpgsql
+    AS 'BEGIN RAISE EXCEPTION ''taken over''; END';
+CREATE OPERATOR ext.= (LEFTARG = sku, RIGHTARG = ext.citext, FUNCTION = ext.eq2);
+SELECT purchase('X', 1, 'd'), purchase_try('7', 1, 'd');
+SET purchase.engine = sql;
+SELECT purchase('X', 1, 'd'), purchase_try('7', 1, 'd');
+SET purchase.engine = auto;
+SELECT purchase_detach('d');
+DROP TABLE d;
+\set VERBOSITY terse
+DROP SCHEMA ext CASCADE;
+\set VERBOSITY default
+
 -- forced
 SET purchase.engine = row;
 SELECT purchase(1, 1);

@@ -131,7 +131,9 @@ errmsg_line(Cart *cart, Line *line)
  * Raise what became of the lines that can't be sold, as one error: with the
  * SQLSTATE of the worst, and every one in the detail.
  */
-static pg_attribute_noreturn() void
+static void raise_cart(Cart *cart) pg_attribute_noreturn();
+
+static void
 raise_cart(Cart *cart)
 {
 	Line	   *worst = worst_line(cart);

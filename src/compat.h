@@ -8,6 +8,7 @@
 
 #include "access/genam.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "executor/executor.h"
 #include "nodes/readfuncs.h"
 #include "parser/parse_relation.h"
@@ -30,8 +31,12 @@
 #if PG_VERSION_NUM >= 160000
 #define owns_relation(relid, roleid) \
 	object_ownercheck(RelationRelationId, relid, roleid)
+#define may_use_schema(oid, roleid) \
+	object_aclcheck(NamespaceRelationId, oid, roleid, ACL_USAGE)
 #else
 #define owns_relation(relid, roleid) pg_class_ownercheck(relid, roleid)
+#define may_use_schema(oid, roleid) \
+	pg_namespace_aclcheck(oid, roleid, ACL_USAGE)
 #endif
 
 #if PG_VERSION_NUM >= 180000
@@ -67,7 +72,7 @@ compat_parse_check(Relation rel, ConstrCheck *check)
 #else
 #define compat_check_exprs(rri) ((rri)->ri_ConstraintExprs)
 static inline Expr *
-compat_parse_check(Relation rel, ConstrCheck *check)
+compat_parse_check(pg_attribute_unused() Relation rel, ConstrCheck *check)
 {
 	return stringToNode(check->ccbin);
 }

@@ -307,7 +307,7 @@ begin_write(Cart *cart)
 }
 
 /*
- * The row as it is, but for the stock.
+ * The row as it is, but for the stock, and without what dropped columns left.
  */
 static void
 fill_new_slot(Cart *cart, int64 stock)
@@ -315,13 +315,17 @@ fill_new_slot(Cart *cart, int64 stock)
 	RowState   *state = cart->engine_state;
 	TupleTableSlot *old = state->slot;
 	TupleTableSlot *new = state->new_slot;
-	int			natts = old->tts_tupleDescriptor->natts;
+	TupleDesc	desc = old->tts_tupleDescriptor;
+	int			natts = desc->natts;
 	int			stock_index = cart->st->stock_attno - 1;
 
 	slot_getallattrs(old);
 	ExecClearTuple(new);
 	memcpy(new->tts_values, old->tts_values, natts * sizeof(Datum));
 	memcpy(new->tts_isnull, old->tts_isnull, natts * sizeof(bool));
+	for (int i = 0; i < natts; i++)
+		if (TupleDescAttr(desc, i)->attisdropped)
+			new->tts_isnull[i] = true;
 	new->tts_values[stock_index] = stock_datum(stock, cart->st->stock_type);
 	new->tts_isnull[stock_index] = false;
 	ExecStoreVirtualTuple(new);

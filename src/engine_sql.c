@@ -67,20 +67,29 @@ plan_text(Cart *cart, int plan)
 	Relation	rel = cart->rel;
 	const char *table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 												   RelationGetRelationName(rel));
-	const char *key = quote_identifier(st->key_column);
+	const char *key = psprintf("t.%s", quote_identifier(st->key_column));
 	const char *stock = quote_identifier(st->stock_column);
 	StringInfoData sql;
+
+	/*
+	 * As a domain it could match an operator that was declared for just that,
+	 * by whoever may create one beside the right one.
+	 */
+	if (get_atttype(st->relid, st->key_attno) != st->key_type)
+		key = psprintf("%s::%s", key,
+					   format_type_extended(st->key_type, -1,
+											FORMAT_TYPE_FORCE_QUALIFY));
 
 	initStringInfo(&sql);
 	if (plan < PLAN_TAKE)
 		appendStringInfo(&sql,
-						 "SELECT t.%s::pg_catalog.int8 FROM %s AS t WHERE t.%s %s $1%s",
+						 "SELECT t.%s::pg_catalog.int8 FROM %s AS t WHERE %s %s $1%s",
 						 stock, table, key, operator_text(st->eq_operator),
 						 patterns[plan]);
 	else
 	{
 		appendStringInfo(&sql,
-						 "UPDATE %s AS t SET %s = t.%s OPERATOR(pg_catalog.%s) $2 WHERE t.%s %s $1",
+						 "UPDATE %s AS t SET %s = t.%s OPERATOR(pg_catalog.%s) $2 WHERE %s %s $1",
 						 table, stock, stock, patterns[plan], key,
 						 operator_text(st->eq_operator));
 		if (plan == PLAN_TAKE)
@@ -148,7 +157,7 @@ run_plan(Cart *cart, Line *line, int plan, int64 qty)
 }
 
 static void
-sql_open(Cart *cart)
+sql_open(pg_attribute_unused() Cart *cart)
 {
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
@@ -238,7 +247,7 @@ sql_write(Cart *cart, Line *line, int64 delta)
 }
 
 static void
-sql_close(Cart *cart)
+sql_close(pg_attribute_unused() Cart *cart)
 {
 	SPI_finish();
 }

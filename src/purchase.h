@@ -28,6 +28,12 @@
 #include "compat.h"
 #include "errors.h"
 
+/*
+ * Modules are loaded into one name space: of these, the server shall see none.
+ * What SQL calls is declared outside.
+ */
+#pragma GCC visibility push(hidden)
+
 typedef struct Cart Cart;
 typedef struct StockTable StockTable;
 
@@ -183,5 +189,7 @@ extern void stock_table_close(Cart *cart);
 extern char *product_text(Datum product, Oid type);
 extern bool stock_table_key(StockTable *st, Datum product, Oid type,
 							Datum *key);
+
+#pragma GCC visibility pop
 
 #endif							/* PURCHASE_H */

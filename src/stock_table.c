@@ -128,9 +128,9 @@ registration_oid(Oid self)
 			registration_known = false;
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("table \"%s\" of extension \"purchase\" is missing from schema \"%s\"",
-							REGISTRATION, get_namespace_name(schema)),
-					 errhint("Create the extension again: DROP EXTENSION purchase; CREATE EXTENSION purchase;")));
+					 errmsg("table \"%s\" of extension \"purchase\" does not exist",
+							REGISTRATION),
+					 errhint("Retry if the extension was just created anew; else create it anew: DROP EXTENSION purchase; CREATE EXTENSION purchase;")));
 		}
 	}
 	return registration_relid;
@@ -572,7 +572,7 @@ inspect(Relation rel, const char *key_column, const char *stock_column,
  */
 
 static void
-relcache_callback(Datum arg, Oid relid)
+relcache_callback(pg_attribute_unused() Datum arg, Oid relid)
 {
 	HASH_SEQ_STATUS seq;
 	CacheEntry *entry;
@@ -813,6 +813,28 @@ choose_engine(Cart *cart, LOCKMODE lockmode)
 }
 
 /*
+ * The rights that "UPDATE t SET stock = ... WHERE key = ..." needs, or for
+ * reading, SELECT.  Those on the relation by the executor's own check, so that
+ * its hooks see it.
+ */
+static void
+check_rights(Cart *cart, LOCKMODE lockmode)
+{
+	bool		read = (cart->verb == VERB_READ);
+	Oid			schema = RelationGetNamespace(cart->rel);
+	AclResult	usage = may_use_schema(schema, GetUserId());
+
+	if (usage != ACLCHECK_OK)
+		aclcheck_error(usage, OBJECT_SCHEMA, get_namespace_name(schema));
+
+	cart->range = make_one_relation(cart->rel, lockmode,
+									read ? ACL_SELECT : ACL_SELECT | ACL_UPDATE,
+									cart->st->selected_cols,
+									read ? NULL : cart->st->updated_cols);
+	check_permissions(cart->range);
+}
+
+/*
  * Open the stock table of a call: find it, lock it, check the caller's rights
  * and choose the engine.  The locks stay until the end of the transaction, as
  * after an UPDATE.
@@ -820,8 +842,8 @@ choose_engine(Cart *cart, LOCKMODE lockmode)
 void
 stock_table_open(Cart *cart)
 {
-	bool		read = (cart->verb == VERB_READ);
-	LOCKMODE	lockmode = read ? AccessShareLock : RowExclusiveLock;
+	LOCKMODE	lockmode = cart->verb == VERB_READ ? AccessShareLock :
+		RowExclusiveLock;
 
 	if (cache == NULL)
 		cache_init();
@@ -829,13 +851,7 @@ stock_table_open(Cart *cart)
 	cart->rel = open_relation(cart, lockmode);
 	cart->st = lookup(cart, cart->rel);
 
-	/* the executor's own check, so that its hooks see it */
-	cart->range = make_one_relation(cart->rel, lockmode,
-									read ? ACL_SELECT : ACL_SELECT | ACL_UPDATE,
-									cart->st->selected_cols,
-									read ? NULL : cart->st->updated_cols);
-	check_permissions(cart->range);
-
+	check_rights(cart, lockmode);
 	choose_engine(cart, lockmode);
 }
 
@@ -935,10 +951,10 @@ product_text(Datum product, Oid type)
  */
 
 /*
- * Run statements on the registrations, as the role that owns them and deaf to
- * the caller's search_path.  $1 is the table, $2 the key column, $3 the stock
- * column, $4 whether it is the default.  Returns the rows that the last
- * statement changed.
+ * Run statements on the registrations: as the role that owns them, deaf to the
+ * caller's search_path, and on their latest state, as find_registration()
+ * reads them.  $1 is the table, $2 the key column, $3 the stock column, $4
+ * whether it is the default.  Returns how many rows the last one changed.
  */
 static uint64
 change_registrations(Relation reg, Datum *values, int nstatements,
@@ -963,10 +979,15 @@ change_registrations(Relation reg, Datum *values, int nstatements,
 
 	SPI_connect();
 	for (int i = 0; i < nstatements; i++)
-		if (SPI_execute_with_args(psprintf(statements[i], name),
-								  lengthof(types), types, values, NULL,
-								  false, 0) < 0)
+	{
+		SPIPlanPtr	plan = SPI_prepare(psprintf(statements[i], name),
+									   lengthof(types), types);
+
+		if (plan == NULL ||
+			SPI_execute_snapshot(plan, values, NULL, GetLatestSnapshot(),
+								 InvalidSnapshot, false, true, 0) < 0)
 			elog(ERROR, "could not change the registrations");
+	}
 	changed = SPI_processed;
 	SPI_finish();
 
@@ -987,28 +1008,59 @@ open_owned_relation(Oid relid)
 	return rel;
 }
 
+static bool
+is_empty(Relation rel)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot,
+										  0, NULL);
+	bool		empty = !HeapTupleIsValid(systable_getnext(scan));
+
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	return empty;
+}
+
 /*
- * All calls that name no table sell from the default: to put another in its
- * place, one needs to own it, too.
+ * All calls that name no table sell from the default, and fire its triggers
+ * with their own rights.  So the first table ever attached is the default, but
+ * after that only who owns the present one may put another in its place.  If
+ * it has none that still exists, that is up to those who may write the
+ * registrations: the owner of the extension, and superusers.
  */
 static bool
-becomes_default(Oid self, Oid relid, bool given, bool wanted)
+becomes_default(Oid self, Relation reg, Oid relid, bool given, bool wanted)
 {
 	Oid			current = InvalidOid;
 	char	   *ignored;
+	bool		vacant;
+	bool		allowed;
 
-	if (!find_registration(self, &current, &ignored, &ignored) ||
-		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(current)))
-		return given ? wanted : true;
-	if (current == relid)
-		return given ? wanted : true;
-	if (given && wanted && !owns_relation(current, GetUserId()))
-		ereport(ERROR,
+	if (given && !wanted)
+		return false;
+
+	vacant = !find_registration(self, &current, &ignored, &ignored) ||
+		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(current));
+	if (current == relid || (!OidIsValid(current) && is_empty(reg)))
+		return true;
+	if (!given && !vacant)
+		return false;
+
+	allowed = vacant ?
+		pg_class_aclcheck(RelationGetRelid(reg), GetUserId(),
+						  ACL_INSERT) == ACLCHECK_OK :
+		owns_relation(current, GetUserId());
+	if (!allowed)
+		ereport(given ? ERROR : NOTICE,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 vacant ?
+				 errmsg("only the owner of the extension can choose a new default stock table") :
 				 errmsg("must be owner of table %s to replace it as the default",
 						get_rel_name(current)),
-				 errhint("Attach the table with is_default => false and name it in each call.")));
-	return given && wanted;
+				 given ?
+				 errhint("Attach the table with is_default => false and name it in each call.") :
+				 errhint("The table is attached: name it in each call.")));
+	return allowed;
 }
 
 /*
@@ -1063,7 +1115,7 @@ purchase_attach(PG_FUNCTION_ARGS)
 
 	/* one at a time: two first ones would both become the default */
 	reg = table_open(registration_oid(self), ShareRowExclusiveLock);
-	is_default = becomes_default(self, RelationGetRelid(rel),
+	is_default = becomes_default(self, reg, RelationGetRelid(rel),
 								 !PG_ARGISNULL(3),
 								 !PG_ARGISNULL(3) && PG_GETARG_BOOL(3));
 

@@ -1,0 +1,50 @@
+# make              build against the PostgreSQL of PG_CONFIG
+# make install      install into it
+# make installcheck test the installed extension on a running server
+#
+# make setup        install what the targets below need (Debian, Ubuntu)
+# make test         build, and test in a private copy of the server
+# make lint         check format, warnings and symbols
+# make demo         see it sell, on a throw-away server
+# make bench        compare it with what it replaces
+
+EXTENSION = purchase
+MODULE_big = purchase
+DATA = purchase--1.0.sql
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+
+REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+ISOLATION = $(patsubst test/isolation/specs/%.spec,%,\
+	$(sort $(wildcard test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test/isolation --load-extension=purchase
+
+# As system headers, PostgreSQL's own don't warn.
+PG_CPPFLAGS = -isystem $(server_headers)
+PG_CFLAGS = -Wall -Wextra
+EXTRA_CLEAN = build
+
+PG_CONFIG = pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+server_headers := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
+
+ifneq (,$(wildcard $(server_headers)/postgres.h))
+include $(PGXS)
+
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
+else
+all install installcheck clean:
+	@echo 'PostgreSQL'\''s server headers are missing: install' \
+		'postgresql-server-dev-NN (or the like), run "make setup",' \
+		'or name a pg_config with PG_CONFIG=...' >&2; exit 1
+endif
+
+# These work before the headers are there.
+setup: script = test/setup
+test: script = test/run
+lint: script = test/lint
+demo: script = test/demo/run
+bench: script = test/bench/run
+setup test lint demo bench:
+	@PG_CONFIG='$(PG_CONFIG)' $(script)
+
+.PHONY: setup test lint demo bench

@@ -1,0 +1,1 @@
+SELECT * FROM purchase_try(0, 1);

@@ -1,0 +1,25 @@
+# shellcheck shell=bash
+# Throw-away clusters, for scripts that test/private runs.
+
+# Creates and starts a cluster with the given lines of postgresql.conf.
+# Usage: start_cluster NAME [SETTING...]
+start_cluster() {
+	local name=$1 template=$PURCHASE_TMP/template
+	local data=$PURCHASE_TMP/$name
+	shift
+
+	if [ ! -e "$template" ]; then
+		initdb --no-sync -A trust -U postgres -E UTF8 --locale=C \
+			-D "$template" >"$PURCHASE_TMP/results/initdb.log"
+	fi
+	cp -r "$template" "$data"
+	printf '%s\n' "listen_addresses = ''" \
+		"unix_socket_directories = '$data'" "$@" >>"$data/postgresql.conf"
+	pg_ctl -D "$data" -l "$PURCHASE_TMP/results/$name.log" -s -w start
+}
+
+# Makes it the cluster that psql and the like connect to.
+use_cluster() {
+	export PGHOST=$PURCHASE_TMP/$1 PGPORT=5432 PGUSER=postgres
+	export PGDATABASE=postgres
+}
