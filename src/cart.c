@@ -574,6 +574,7 @@ cart_restock(Cart *cart)
 void
 cart_read(Cart *cart)
 {
+	PreventCommandIfParallelMode(cart->function);
 	cart->verb = VERB_READ;
 	run_or_raise(cart);
 }
