@@ -157,6 +157,7 @@ lock_version(Cart *cart, Line *line, bool wait, bool *moved)
 {
 	RowState   *state = cart->engine_state;
 	int			flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
+	ItemPointerData tid = line->tid;	/* is moved along the update chain */
 	TM_FailureData tmfd;
 	TM_Result	result;
 
@@ -168,7 +169,7 @@ lock_version(Cart *cart, Line *line, bool wait, bool *moved)
 	 * error for a busy row.
 	 */
 	ExecClearTuple(state->slot);
-	result = table_tuple_lock(cart->rel, &line->tid, GetActiveSnapshot(),
+	result = table_tuple_lock(cart->rel, &tid, GetActiveSnapshot(),
 							  state->slot, GetCurrentCommandId(false),
 							  LockTupleNoKeyExclusive,
 							  wait ? LockWaitBlock : LockWaitSkip,
