@@ -133,5 +133,24 @@ SELECT purchase(1, 1);
 CREATE TABLE goods (id integer PRIMARY KEY, stock integer NOT NULL);
 SELECT purchase_attach('goods');
 SELECT * FROM purchase_registration;
+
+-- the place of a dropped default is not for the next to come
+SELECT 'goods'::regclass::oid AS dropped \gset
 DROP TABLE goods;
+CREATE ROLE regress_purchase_clerk;
+CREATE TABLE stall (id integer PRIMARY KEY, stock integer);
+ALTER TABLE stall OWNER TO regress_purchase_clerk;
+SET ROLE regress_purchase_clerk;
+SELECT purchase_attach('stall');
+SELECT purchase_detach('stall');
+\set VERBOSITY sqlstate
+SELECT purchase_detach(:dropped);
+\set VERBOSITY default
+SELECT purchase_attach('stall');
+SELECT count(*) FILTER (WHERE is_default), count(*) FROM purchase_registration;
+RESET ROLE;
+SELECT purchase_attach('stall');
+SELECT stock_table, is_default FROM purchase_registration;
+DROP TABLE stall;
+DROP ROLE regress_purchase_clerk;
 DROP EXTENSION purchase;

@@ -37,7 +37,8 @@ SELECT count(*) FROM p WHERE id BETWEEN 10 AND 12 AND stock = id;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT * FROM purchase_try_cart(ARRAY[12, 11, 0], ARRAY[1, 99, 1]);
 SELECT * FROM purchase_try_cart(ARRAY[12, 13], ARRAY[1, 1]);
-SELECT * FROM purchase_cart(ARRAY[12, 11, 0], ARRAY[1, 99, 1]);
+SELECT * FROM purchase_try_cart(ARRAY[12, 11, 0, 999], ARRAY[1, 99, 1, 1]);
+SELECT * FROM purchase_cart(ARRAY[12, 11, 0, 999], ARRAY[1, 99, 1, 1]);
 :show_state
 ROLLBACK;
 

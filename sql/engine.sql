@@ -114,7 +114,9 @@ SET purchase.engine = nonsense;
 RESET purchase.engine;
 SET purchase.lock_wait = '2min';
 SHOW purchase.lock_wait;
+\set VERBOSITY sqlstate
 SET purchase.lock_wait = -2;
+\set VERBOSITY default
 RESET purchase.lock_wait;
 SET purchase.no_such_setting = 1;
 

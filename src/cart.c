@@ -131,7 +131,7 @@ errmsg_line(Cart *cart, Line *line)
  * Raise what became of the lines that can't be sold, as one error: with the
  * SQLSTATE of the worst, and every one in the detail.
  */
-static void raise_cart(Cart *cart) pg_attribute_noreturn();
+pg_noreturn static void raise_cart(Cart *cart);
 
 static void
 raise_cart(Cart *cart)
@@ -218,15 +218,17 @@ static LockResult
 lock_and_wait(Cart *cart, Line *line)
 {
 	MemoryContext cxt = CurrentMemoryContext;
-	const int	bound = cart->lock_wait > 0 && LockTimeout > 0 ?
-		Min(cart->lock_wait, LockTimeout) : cart->lock_wait;
+	volatile int bound = cart->lock_wait;
 	const int	guc_level = NewGUCNestLevel();
 	LockResult	result;
 
 	if (bound > 0 && LockTimeout > 0)
+	{
+		bound = Min(bound, LockTimeout);
 		(void) set_config_option("lock_timeout", "0", PGC_USERSET,
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
 								 false);
+	}
 
 	cart->waiting = line;
 	PG_TRY();
@@ -374,6 +376,7 @@ all_available(Cart *cart)
 /*
  * Look at all, lock all, write all.  After each step the cart may be refused,
  * but all lines are taken through it before, so that each has its outcome.
+ * Where the look decides nothing, even a cart with a missing product goes on.
  */
 static void
 run_lines(Cart *cart)
@@ -382,11 +385,13 @@ run_lines(Cart *cart)
 
 	for (Line *line = cart->lines; line < end; line++)
 		look_at_line(cart, line);
-	if (cart->verb == VERB_READ || !all_available(cart))
+	if (cart->verb == VERB_READ ||
+		(!IsolationUsesXactSnapshot() && !all_available(cart)))
 		return;
 
 	for (Line *line = cart->lines; line < end; line++)
-		lock_line(cart, line);
+		if (line->outcome == OUTCOME_AVAILABLE)
+			lock_line(cart, line);
 	if (!all_available(cart))
 		return;
 
@@ -553,6 +558,17 @@ cart_try_sell(Cart *cart)
 		cart->waiting == NULL)
 		ReThrowError(error);
 	FreeErrorData(error);
+
+	/*
+	 * The wait ran out before the later lines were locked.  At REPEATABLE READ
+	 * their stock is that of an old snapshot: too little is not decided.
+	 */
+	for (Line *line = cart->waiting; line < cart->lines + cart->nlines; line++)
+		if (line->outcome == OUTCOME_AVAILABLE && line->stock < line->qty)
+		{
+			line->outcome = OUTCOME_BUSY;
+			line->stock_known = false;
+		}
 }
 
 /*

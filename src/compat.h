@@ -7,6 +7,7 @@
 #define PURCHASE_COMPAT_H
 
 #include "access/genam.h"
+#include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "executor/executor.h"
@@ -28,6 +29,10 @@
 #error "this minor release broke the ABI: build against another minor"
 #endif
 
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 #if PG_VERSION_NUM >= 160000
 #define owns_relation(relid, roleid) \
 	object_ownercheck(RelationRelationId, relid, roleid)
@@ -39,7 +44,10 @@
 	pg_namespace_aclcheck(oid, roleid, ACL_USAGE)
 #endif
 
-#if PG_VERSION_NUM >= 180000
+#if PG_VERSION_NUM >= 190000
+#define compat_index_beginscan(rel, index, snapshot) \
+	index_beginscan(rel, index, snapshot, NULL, 1, 0, SO_NONE)
+#elif PG_VERSION_NUM >= 180000
 #define compat_index_beginscan(rel, index, snapshot) \
 	index_beginscan(rel, index, snapshot, NULL, 1, 0)
 #else

@@ -951,16 +951,28 @@ product_text(Datum product, Oid type)
  */
 
 /*
+ * Who may write the registrations by hand: the owner of the extension, and
+ * superusers.
+ */
+static bool
+may_write_registrations(Relation reg)
+{
+	return pg_class_aclcheck(RelationGetRelid(reg), GetUserId(),
+							 ACL_INSERT) == ACLCHECK_OK;
+}
+
+/*
  * Run statements on the registrations: as the role that owns them, deaf to the
  * caller's search_path, and on their latest state, as find_registration()
  * reads them.  $1 is the table, $2 the key column, $3 the stock column, $4
- * whether it is the default.  Returns how many rows the last one changed.
+ * whether it is the default, $5 whether the caller may write registrations
+ * himself.  Returns how many rows the last one changed.
  */
 static uint64
 change_registrations(Relation reg, Datum *values, int nstatements,
 					 const char *const *statements)
 {
-	static Oid	types[] = {REGCLASSOID, NAMEOID, NAMEOID, BOOLOID};
+	static Oid	types[] = {REGCLASSOID, NAMEOID, NAMEOID, BOOLOID, BOOLOID};
 	const char *name =
 		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(reg)),
 								   RelationGetRelationName(reg));
@@ -1025,8 +1037,9 @@ is_empty(Relation rel)
  * All calls that name no table sell from the default, and fire its triggers
  * with their own rights.  So the first table ever attached is the default, but
  * after that only who owns the present one may put another in its place.  If
- * it has none that still exists, that is up to those who may write the
- * registrations: the owner of the extension, and superusers.
+ * there is none, or it was dropped, that is up to those who may write the
+ * registrations; and for the others the dropped one stays registered, or its
+ * place would be that of the first again.
  */
 static bool
 becomes_default(Oid self, Relation reg, Oid relid, bool given, bool wanted)
@@ -1046,9 +1059,7 @@ becomes_default(Oid self, Relation reg, Oid relid, bool given, bool wanted)
 	if (!given && !vacant)
 		return false;
 
-	allowed = vacant ?
-		pg_class_aclcheck(RelationGetRelid(reg), GetUserId(),
-						  ACL_INSERT) == ACLCHECK_OK :
+	allowed = vacant ? may_write_registrations(reg) :
 		owns_relation(current, GetUserId());
 	if (!allowed)
 		ereport(given ? ERROR : NOTICE,
@@ -1073,7 +1084,7 @@ Datum
 purchase_attach(PG_FUNCTION_ARGS)
 {
 	static const char *const statements[] = {
-		"DELETE FROM %s WHERE NOT EXISTS"
+		"DELETE FROM %s WHERE ($5 OR NOT is_default) AND NOT EXISTS"
 		" (SELECT FROM pg_class WHERE oid = stock_table)",
 		"UPDATE %s SET is_default = false"
 		" WHERE is_default AND $4 AND stock_table <> $1",
@@ -1089,7 +1100,7 @@ purchase_attach(PG_FUNCTION_ARGS)
 	NameData	key_column;
 	NameData	stock_column;
 	bool		is_default;
-	Datum		values[4];
+	Datum		values[5];
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
@@ -1123,6 +1134,7 @@ purchase_attach(PG_FUNCTION_ARGS)
 	values[1] = NameGetDatum(&key_column);
 	values[2] = NameGetDatum(&stock_column);
 	values[3] = BoolGetDatum(is_default);
+	values[4] = BoolGetDatum(may_write_registrations(reg));
 	change_registrations(reg, values, lengthof(statements), statements);
 
 	table_close(reg, NoLock);
@@ -1133,19 +1145,21 @@ purchase_attach(PG_FUNCTION_ARGS)
 /*
  * purchase_detach(stock_table regclass) returns void
  *
- * Forget a registration.  That of a dropped table anybody may tidy away.
+ * Forget a registration.  That of a dropped table anybody may tidy away, unless
+ * it was the default: see becomes_default().
  */
 Datum
 purchase_detach(PG_FUNCTION_ARGS)
 {
 	static const char *const statements[] = {
-		"DELETE FROM %s WHERE stock_table = $1",
+		"DELETE FROM %s WHERE stock_table = $1 AND ($5 OR NOT is_default"
+		" OR EXISTS (SELECT FROM pg_class WHERE oid = stock_table))",
 	};
 	Oid			relid;
 	Relation	rel = NULL;
 	Relation	reg;
 	NameData	unused = {""};
-	Datum		values[4];
+	Datum		values[5];
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -1164,6 +1178,7 @@ purchase_detach(PG_FUNCTION_ARGS)
 	values[0] = ObjectIdGetDatum(relid);
 	values[1] = values[2] = NameGetDatum(&unused);
 	values[3] = BoolGetDatum(false);
+	values[4] = BoolGetDatum(may_write_registrations(reg));
 	if (change_registrations(reg, values, lengthof(statements),
 							 statements) == 0)
 		ereport(ERROR,
