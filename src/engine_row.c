@@ -19,6 +19,7 @@
 #include "access/relscan.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -38,6 +39,7 @@ typedef struct RowState
 	/* set up by the first write */
 	EState	   *estate;
 	ResultRelInfo *rri;
+	bool		user_triggers;	/* row triggers that may do anything */
 	EPQState	epq;
 	TupleTableSlot *new_slot;
 } RowState;
@@ -283,6 +285,24 @@ prepare_checks(Cart *cart, EState *estate, ResultRelInfo *rri)
 }
 
 /*
+ * Are there row triggers on UPDATE but for the internal ones?  Those of foreign
+ * keys, which a product table has from its order lines, change no product.
+ */
+static bool
+has_user_triggers(TriggerDesc *trigdesc)
+{
+	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &trigdesc->triggers[i];
+
+		if (TRIGGER_FOR_ROW(trigger->tgtype) &&
+			TRIGGER_FOR_UPDATE(trigger->tgtype) && !trigger->tgisinternal)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Make the executor state that ExecSimpleRelationUpdate() wants.
  */
 static void
@@ -303,6 +323,7 @@ begin_write(Cart *cart)
 
 	state->estate = estate;
 	state->rri = rri;
+	state->user_triggers = has_user_triggers(rri->ri_TrigDesc);
 	state->new_slot = MakeSingleTupleTableSlot(RelationGetDescr(cart->rel),
 											   &TTSOpsVirtual);
 }
@@ -347,7 +368,7 @@ fetch_again(Cart *cart, Line *line, int64 delta)
 	RowState   *state = cart->engine_state;
 	LockResult	result;
 
-	if (state->rri->ri_TrigDesc == NULL)
+	if (!state->user_triggers)
 	{
 		if (!table_tuple_fetch_row_version(cart->rel, &line->tid, SnapshotAny,
 										   state->slot))
@@ -376,8 +397,7 @@ update_row(RowState *state)
 	MemoryContext cxt = CurrentMemoryContext;
 	ErrorData  *error;
 
-	if (state->rri->ri_TrigDesc == NULL ||
-		!state->rri->ri_TrigDesc->trig_update_before_row)
+	if (!state->user_triggers)
 	{
 		ExecSimpleRelationUpdate(state->rri, state->estate, &state->epq,
 								 state->slot, state->new_slot);
