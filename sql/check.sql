@@ -1,0 +1,418 @@
+-- The doctor: each finding, and that its remedy, pasted, mends it. What stands
+-- behind "-- if ...:" is pasted without that.
+CREATE EXTENSION purchase;
+SET purchase.engine = auto;
+SET client_min_messages = warning;
+CREATE ROLE regress_purchase_seller;
+CREATE VIEW doctor AS
+    SELECT *, regexp_replace(remedy, '^-- [^:]*: ', '') AS sql
+    FROM purchase_check();
+CREATE TABLE goods (id integer PRIMARY KEY, stock integer NOT NULL CHECK (stock >= 0),
+    price integer);
+GRANT SELECT, UPDATE ON goods TO regress_purchase_seller;
+INSERT INTO goods SELECT g, 10 FROM generate_series(1, 100) g;
+\x
+
+-- not attached
+SELECT * FROM purchase_check();
+SELECT * FROM purchase_check(4294967295::oid::regclass);
+SELECT * FROM purchase_check('goods');
+\gset
+:remedy
+
+-- clean
+SELECT * FROM purchase_check('goods');
+SELECT * FROM purchase_check();
+SELECT * FROM purchase_check(NULL);
+
+-- no CHECK
+ALTER TABLE goods DROP CONSTRAINT goods_stock_check;
+SELECT severity, finding, remedy FROM doctor;
+\gset
+:remedy
+SELECT * FROM doctor;
+SELECT pg_get_constraintdef(oid), convalidated FROM pg_constraint WHERE conname = 'stock_not_negative';
+\x
+-- which CHECKs will do
+CREATE FUNCTION will_do(expr text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    result boolean;
+BEGIN
+    ALTER TABLE goods DROP CONSTRAINT IF EXISTS stock_not_negative;
+    EXECUTE format('ALTER TABLE goods ADD CONSTRAINT stock_not_negative CHECK (%s)', expr);
+    SELECT NOT EXISTS (SELECT FROM purchase_check() WHERE finding ~ 'CHECK') INTO result;
+    RETURN result;
+END $$;
+SELECT expr, will_do(expr) FROM unnest(ARRAY['stock > 0', 'stock > -1', '0 <= stock',
+    'stock BETWEEN 0 AND 1000', 'stock >= 0::bigint', 'stock::bigint >= 0',
+    'price > 0 AND stock >= 5 AND price < 1000', 'stock >= 0 AND (price > 0 OR price < -10)',
+    'stock < 1000', 'stock <> -1', 'stock >= -5', 'price >= 0', 'stock >= 0 OR price = 7',
+    'CASE WHEN id > 0 THEN stock >= 0 END', 'NOT (stock >= 0 AND price = 7)', 'stock >= price',
+    'stock >= 0']) AS expr;
+SELECT current_setting('server_version_num')::integer >= 180000 AS major_18 \gset
+ALTER TABLE goods DROP CONSTRAINT stock_not_negative;
+\if :major_18
+ALTER TABLE goods ADD CONSTRAINT toothless CHECK (stock >= 0) NOT ENFORCED;
+\endif
+\x
+SELECT finding FROM doctor;
+ALTER TABLE goods DROP CONSTRAINT IF EXISTS toothless;
+ALTER TABLE goods ADD CONSTRAINT "Not below 0" CHECK (stock >= 0) NOT VALID;
+SELECT severity, finding, remedy FROM doctor;
+\gset
+:remedy
+SELECT * FROM doctor;
+
+-- negative stock, null stock
+ALTER TABLE goods DROP CONSTRAINT "Not below 0";
+UPDATE goods SET stock = -1 WHERE id > 90;
+ANALYZE goods;
+SELECT severity, finding, remedy, sql FROM doctor WHERE finding ~ 'is negative';
+\gset
+:sql
+SELECT finding FROM doctor;
+ALTER TABLE goods ADD CHECK (stock >= 0);
+ALTER TABLE goods ALTER stock DROP NOT NULL;
+SELECT severity, finding, remedy FROM doctor;
+\gset
+:remedy
+SELECT * FROM doctor;
+ALTER TABLE goods ALTER stock DROP NOT NULL;
+UPDATE goods SET stock = NULL WHERE id > 90;
+ANALYZE goods;
+SELECT severity, finding, remedy FROM doctor;
+\gset
+:remedy
+SELECT * FROM doctor;
+\if :major_18
+ALTER TABLE goods ALTER stock DROP NOT NULL;
+ALTER TABLE goods ADD CONSTRAINT old_nulls NOT NULL stock NOT VALID;
+\else
+-- stands for it, as there is none before 18
+ALTER TABLE goods ADD CONSTRAINT old_nulls CHECK (stock IS NOT NULL) NOT VALID;
+\endif
+SELECT (count(*) = 1) = :'major_18' AS right FROM doctor
+    WHERE finding = 'constraint old_nulls is not valid: the stock of old rows may be null';
+ALTER TABLE goods VALIDATE CONSTRAINT old_nulls;
+SELECT * FROM doctor;
+ALTER TABLE goods DROP CONSTRAINT old_nulls, ALTER stock SET NOT NULL;
+
+-- the type will overflow soon; who can't read the stock isn't told
+ALTER TABLE goods ALTER stock TYPE smallint;
+UPDATE goods SET stock = 30000 WHERE id < 50;
+ANALYZE goods;
+REVOKE SELECT ON goods FROM regress_purchase_seller;
+GRANT SELECT (id) ON goods TO regress_purchase_seller;
+SET ROLE regress_purchase_seller;
+SELECT * FROM purchase_check();
+RESET ROLE;
+GRANT SELECT ON goods TO regress_purchase_seller;
+SET ROLE regress_purchase_seller;
+SELECT * FROM purchase_check();
+RESET ROLE;
+SELECT severity, finding, remedy FROM doctor;
+\gset
+:remedy
+SELECT * FROM doctor;
+UPDATE goods SET stock = 2000000000 WHERE id < 50;
+ANALYZE goods;
+SELECT severity, finding, remedy FROM doctor;
+\gset
+:remedy
+ANALYZE goods;
+SELECT * FROM doctor;
+
+-- indexes that contain the stock
+CREATE INDEX "By stock" ON goods (stock);
+SELECT severity, finding, remedy FROM doctor;
+\gset
+:remedy
+SELECT * FROM doctor;
+CREATE INDEX i ON goods ((stock + 1));
+SELECT remedy FROM doctor;
+\gset
+:remedy
+CREATE INDEX i ON goods (price) WHERE stock > 0;
+SELECT remedy FROM doctor;
+\gset
+:remedy
+CREATE UNIQUE INDEX i ON goods (id, stock);
+SELECT remedy, sql FROM doctor;
+\gset
+:sql
+SELECT * FROM doctor;
+ALTER TABLE goods ADD CONSTRAINT i UNIQUE (id, stock) DEFERRABLE;
+SELECT remedy, sql FROM doctor;
+\gset
+:sql
+SELECT * FROM doctor;
+ALTER TABLE goods ADD "more, (of it)" integer;
+CREATE INDEX "i ON i" ON goods (price DESC) INCLUDE (id, stock, "more, (of it)") WITH (fillfactor = 80);
+SELECT remedy FROM doctor;
+\gset
+:remedy
+SELECT * FROM doctor;
+SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'goods'::regclass AND NOT indisprimary;
+ALTER TABLE goods DROP "more, (of it)";
+ALTER TABLE goods DROP CONSTRAINT goods_pkey, ADD PRIMARY KEY (id) INCLUDE (stock);
+SELECT remedy FROM doctor;
+\gset
+:remedy
+SELECT * FROM doctor;
+SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'goods'::regclass ORDER BY 1;
+CREATE INDEX i ON goods USING brin (stock);
+SELECT (count(*) = 1) = (current_setting('server_version_num')::integer < 160000) AS right
+    FROM doctor;
+DROP INDEX i;
+
+-- fillfactor of a busy table
+CREATE TABLE busy (id integer PRIMARY KEY, stock integer NOT NULL CHECK (stock >= 0));
+GRANT SELECT, UPDATE ON busy TO regress_purchase_seller;
+SELECT purchase_attach('busy', is_default => true);
+INSERT INTO busy SELECT g, 100 FROM generate_series(1, 12000) g;
+SELECT * FROM doctor;
+UPDATE busy SET stock = stock - 1;
+SELECT pg_stat_force_next_flush();
+SELECT severity, regexp_replace(finding, '[0-9]+ %', 'N %') AS finding, remedy FROM doctor;
+\gset
+:remedy
+SELECT * FROM doctor;
+ALTER TABLE busy RESET (fillfactor);
+CREATE INDEX busy_stock ON busy (stock);
+SELECT finding FROM doctor;
+DROP TABLE busy;
+SELECT severity, finding, regexp_replace(remedy, '[0-9]+', 'OID') AS remedy
+    FROM purchase_check();
+SELECT remedy FROM purchase_check() \gset
+:remedy
+SELECT finding FROM doctor;
+SELECT purchase_attach('goods', is_default => true);
+SELECT * FROM doctor;
+
+-- autovacuum
+ALTER TABLE goods SET (autovacuum_enabled = off);
+SELECT severity, finding, remedy FROM doctor;
+\gset
+:remedy
+SELECT * FROM doctor;
+SET track_counts = off;
+SELECT severity, finding, remedy FROM doctor;
+RESET track_counts;
+
+-- crash and replication
+CREATE TABLE seats (seat text NOT NULL UNIQUE,
+    "Places left" smallint NOT NULL CHECK ("Places left" >= 0));
+GRANT SELECT, UPDATE ON seats TO regress_purchase_seller;
+INSERT INTO seats VALUES ('A1', 10);
+SELECT purchase_attach('seats', 'Places left', 'seat', true);
+SELECT * FROM doctor;
+ALTER TABLE seats SET UNLOGGED;
+SELECT severity, finding, remedy FROM doctor;
+\gset
+:remedy
+SELECT * FROM doctor;
+SET client_min_messages = error;
+CREATE PUBLICATION p FOR ALL TABLES WITH (publish = 'insert');
+SELECT * FROM doctor;
+ALTER PUBLICATION p SET (publish = 'insert, update');
+SET client_min_messages = warning;
+SELECT purchase('A1', 1);
+SELECT severity, finding, remedy FROM doctor;
+\gset
+:remedy
+SELECT * FROM doctor;
+SELECT purchase('A1', 1);
+ALTER TABLE seats REPLICA IDENTITY NOTHING;
+ALTER TABLE seats ALTER seat DROP NOT NULL;
+SELECT remedy FROM doctor;
+\gset
+:remedy
+SELECT * FROM doctor;
+SELECT purchase('A1', 1);
+DROP PUBLICATION p;
+DROP TABLE seats;
+SELECT purchase_attach('goods', is_default => true);
+
+-- privileges
+REVOKE UPDATE ON goods FROM regress_purchase_seller;
+SELECT severity, finding, remedy,
+       replace(sql, 'your_role', 'regress_purchase_seller') AS sql FROM doctor;
+\gset
+:sql
+SELECT * FROM doctor;
+REVOKE ALL ON goods FROM regress_purchase_seller;
+GRANT SELECT, UPDATE ON goods TO PUBLIC;
+SELECT * FROM doctor;
+
+-- row triggers
+CREATE FUNCTION noop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE FUNCTION halve() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN NEW.stock := NEW.stock / 2; RETURN NEW; END';
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN RETURN NULL; END';
+CREATE TRIGGER a BEFORE UPDATE ON goods FOR EACH ROW EXECUTE FUNCTION noop();
+CREATE TRIGGER b BEFORE UPDATE OF price ON goods FOR EACH ROW EXECUTE FUNCTION halve();
+CREATE TRIGGER c BEFORE INSERT ON goods FOR EACH ROW EXECUTE FUNCTION halve();
+CREATE TRIGGER d AFTER UPDATE ON goods FOR EACH ROW EXECUTE FUNCTION halve();
+SELECT * FROM doctor;
+CREATE TRIGGER "E 1" BEFORE UPDATE OF stock ON goods FOR EACH ROW EXECUTE FUNCTION halve();
+SELECT * FROM doctor;
+\gset
+:sql
+SELECT * FROM doctor;
+CREATE TRIGGER f BEFORE UPDATE ON goods FOR EACH ROW EXECUTE FUNCTION refuse();
+SELECT finding, sql FROM doctor;
+\gset
+:sql
+CREATE TRIGGER g BEFORE UPDATE ON goods FOR EACH ROW EXECUTE FUNCTION noop('stocks');
+SELECT finding, sql FROM doctor;
+CREATE TRIGGER h BEFORE UPDATE ON goods FOR EACH ROW EXECUTE FUNCTION noop('x', 'stock');
+SELECT finding, sql FROM doctor;
+\gset
+:sql
+SELECT * FROM doctor;
+DROP FUNCTION halve, refuse CASCADE;
+
+-- what forces the sql engine
+SET purchase.engine = sql;
+SELECT severity, finding, remedy FROM doctor;
+\gset
+:remedy
+SELECT * FROM doctor;
+CREATE TRIGGER "S" AFTER UPDATE OF price ON goods EXECUTE FUNCTION noop();
+SELECT * FROM doctor;
+\gset
+:sql
+SELECT * FROM doctor;
+CREATE TRIGGER t AFTER UPDATE ON goods REFERENCING NEW TABLE AS n
+    FOR EACH ROW EXECUTE FUNCTION noop();
+SELECT finding, sql FROM doctor;
+\gset
+:sql
+CREATE RULE "R" AS ON UPDATE TO goods WHERE new.price = 7 DO ALSO NOTHING;
+SELECT finding, remedy, sql FROM doctor;
+\gset
+:sql
+CREATE TABLE "Child" () INHERITS (goods);
+SELECT finding, remedy, sql FROM doctor;
+\gset
+:sql
+CREATE ACCESS METHOD other TYPE TABLE HANDLER heap_tableam_handler;
+ALTER TABLE goods SET ACCESS METHOD other;
+SELECT finding, remedy, sql FROM doctor;
+\gset
+:sql
+SELECT * FROM doctor;
+ALTER TABLE goods DROP CONSTRAINT goods_pkey,
+    ADD PRIMARY KEY (id) DEFERRABLE INITIALLY DEFERRED;
+SELECT finding, remedy FROM doctor;
+\gset
+:remedy
+SELECT * FROM doctor;
+CREATE DOMAIN level AS integer CHECK (value >= 0) NOT NULL;
+ALTER TABLE goods DROP CONSTRAINT goods_stock_check, ALTER stock DROP NOT NULL;
+ALTER TABLE goods ALTER stock TYPE level;
+SELECT finding, remedy, sql FROM doctor;
+\gset
+:sql
+SELECT finding FROM doctor;
+ALTER TABLE goods ADD CHECK (stock >= 0), ALTER stock SET NOT NULL;
+ALTER TABLE goods ENABLE ROW LEVEL SECURITY;
+SELECT finding, remedy FROM doctor;
+SET ROLE regress_purchase_seller;
+SELECT finding FROM purchase_check();
+RESET ROLE;
+ALTER TABLE goods DISABLE ROW LEVEL SECURITY;
+-- several at once: all are named
+CREATE RULE r AS ON UPDATE TO goods WHERE new.price = 7 DO ALSO NOTHING;
+CREATE TRIGGER s BEFORE UPDATE ON goods EXECUTE FUNCTION noop();
+SELECT finding FROM doctor;
+DROP RULE r ON goods;
+DROP TRIGGER s ON goods;
+SELECT * FROM doctor;
+
+-- a registration that no longer fits
+ALTER TABLE goods DROP CONSTRAINT goods_pkey;
+SELECT severity, finding, remedy FROM doctor;
+\gset
+:remedy
+SELECT * FROM doctor;
+ALTER TABLE goods RENAME stock TO units;
+SELECT severity, finding, remedy,
+       replace(sql, quote_literal('stock'), quote_literal('units')) AS sql FROM doctor;
+\gset
+:sql
+SELECT * FROM doctor;
+ALTER TABLE goods ALTER units TYPE numeric;
+SELECT finding, remedy FROM doctor;
+DROP TABLE goods, "Child";
+
+-- partitions, and names that need quotes
+CREATE SCHEMA "The Shop";
+CREATE TABLE "The Shop"."All goods" ("Key" integer, "Stock; --" integer,
+    PRIMARY KEY ("Key")) PARTITION BY RANGE ("Key");
+CREATE TABLE "The Shop"."Part 1" PARTITION OF "The Shop"."All goods"
+    FOR VALUES FROM (1) TO (100) WITH (autovacuum_enabled = off);
+CREATE UNLOGGED TABLE "The Shop".part2 ("Stock; --" integer, "Key" integer NOT NULL);
+ALTER TABLE "The Shop"."All goods" ATTACH PARTITION "The Shop".part2
+    FOR VALUES FROM (100) TO (200);
+INSERT INTO "The Shop"."All goods"
+    VALUES (1, 2), (2, 2), (150, NULL), (151, -3), (152, -3);
+CREATE INDEX "One index" ON "The Shop"."All goods" ("Stock; --");
+CREATE UNIQUE INDEX incl ON "The Shop"."All goods" ("Key") INCLUDE ("Stock; --");
+CREATE INDEX "Index 1" ON "The Shop"."Part 1" ("Stock; --");
+CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN NEW."Stock; --" := 7; RETURN NEW; END';
+CREATE TRIGGER "A trigger" BEFORE UPDATE ON "The Shop"."All goods"
+    FOR EACH ROW EXECUTE FUNCTION guard();
+ANALYZE "The Shop"."All goods";
+SELECT purchase_attach('"The Shop"."All goods"', 'Stock; --', 'Key', true);
+SELECT severity, finding, remedy FROM doctor;
+\x
+ALTER TABLE "The Shop"."All goods" DISABLE TRIGGER "A trigger";
+UPDATE "The Shop"."All goods" SET "Stock; --" = 0 WHERE "Stock; --" < 0;
+-- each statement of each remedy
+SELECT statement
+FROM purchase_check() AS c,
+     regexp_split_to_table(replace(regexp_replace(remedy, '^-- [^:]*: ', ''),
+         'your_role', 'regress_purchase_seller'), '; (?!--)') AS statement
+WHERE remedy !~ '^-- nothing' AND finding !~ 'negative$' \gexec
+SELECT finding FROM doctor;
+
+-- a view; and all of it moves with the extension
+DROP TABLE "The Shop"."All goods";
+DROP VIEW doctor;
+CREATE TABLE goods (id integer PRIMARY KEY, stock integer);
+CREATE VIEW v AS SELECT * FROM goods;
+SELECT purchase_attach('v', key_column => 'id', is_default => true);
+CREATE SCHEMA ext;
+ALTER EXTENSION purchase SET SCHEMA ext;
+SELECT finding FROM ext.purchase_check();
+SELECT remedy FROM ext.purchase_check('goods') \gset
+\echo :remedy
+:remedy
+SELECT finding FROM ext.purchase_check('goods');
+
+-- a function or operator of the caller's does not run in it
+CREATE SCHEMA trap;
+CREATE FUNCTION trap.eq(oid, oid) RETURNS boolean
+    LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''trapped''; END';
+CREATE FUNCTION trap.format(text, text) RETURNS text
+    LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''trapped''; END';
+CREATE OPERATOR trap.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = trap.eq);
+SET search_path = trap, public, pg_catalog;
+SELECT count(*) FROM ext.purchase_check('goods');
+DROP EXTENSION purchase;
+CREATE EXTENSION purchase SCHEMA public;
+SELECT count(*) FROM purchase_check('goods');
+RESET search_path;
+
+SET client_min_messages = error;
+DROP EXTENSION purchase;
+DROP SCHEMA trap, ext, "The Shop" CASCADE;
+DROP VIEW v;
+DROP TABLE goods;
+DROP DOMAIN level;
+DROP ACCESS METHOD other;
+DROP FUNCTION will_do, noop, guard;
+DROP ROLE regress_purchase_seller;
