@@ -29,6 +29,7 @@ SELECT purchase(6, 1);
 :show_state
 SELECT purchase(7, 1);
 :show_state
+SELECT purchase('9223372036854775808', 1);
 
 -- the same without raising
 SELECT * FROM purchase_try(2, 1);

@@ -307,11 +307,10 @@ look_at_line(Cart *cart, Line *line)
 }
 
 static void
-lock_line(Cart *cart, Line *line)
+lock_line(Cart *cart, Line *line, bool wait)
 {
-	LockResult	result = cart->lock_wait == 0 ?
-		cart->engine->lock(cart, line, false) :
-		lock_and_wait(cart, line);
+	LockResult	result = wait ? lock_and_wait(cart, line) :
+		cart->engine->lock(cart, line, false);
 
 	switch (result)
 	{
@@ -367,12 +366,6 @@ write_line(Cart *cart, Line *line)
 	line->outcome = OUTCOME_SOLD;
 }
 
-static bool
-all_available(Cart *cart)
-{
-	return worst_line(cart)->outcome == OUTCOME_AVAILABLE;
-}
-
 /*
  * Look at all, lock all, write all.  After each step the cart may be refused,
  * but all lines are taken through it before, so that each has its outcome.
@@ -382,17 +375,22 @@ static void
 run_lines(Cart *cart)
 {
 	Line	   *end = cart->lines + cart->nlines;
+	bool		available;
 
 	for (Line *line = cart->lines; line < end; line++)
 		look_at_line(cart, line);
-	if (cart->verb == VERB_READ ||
-		(!IsolationUsesXactSnapshot() && !all_available(cart)))
+	available = worst_line(cart)->outcome == OUTCOME_AVAILABLE;
+	if (cart->verb == VERB_READ || (!IsolationUsesXactSnapshot() && !available))
 		return;
 
+	/* nothing is waited for on behalf of a cart that can't be sold anyway */
 	for (Line *line = cart->lines; line < end; line++)
+	{
 		if (line->outcome == OUTCOME_AVAILABLE)
-			lock_line(cart, line);
-	if (!all_available(cart))
+			lock_line(cart, line, available && cart->lock_wait != 0);
+		available = available && line->outcome == OUTCOME_AVAILABLE;
+	}
+	if (!available)
 		return;
 
 	for (Line *line = cart->lines; line < end; line++)

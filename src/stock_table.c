@@ -615,13 +615,39 @@ free_plans(void *arg)
 			SPI_freeplan(st->plans[i]);
 }
 
+/*
+ * Is there a StockTable, and are its plans what they should be?  A schema's new
+ * name, for one, invalidates plans but not the table.
+ */
 static bool
 plans_are_valid(StockTable *st)
 {
-	for (int i = 0; i < N_PLANS; i++)
+	for (int i = 0; st != NULL && i < N_PLANS; i++)
 		if (st->plans[i] != NULL && !SPI_plan_is_valid(st->plans[i]))
 			return false;
-	return true;
+	return st != NULL;
+}
+
+/*
+ * Drop what is no longer valid, of this table and of others, which may have
+ * been dropped themselves.  An outer call may be using it: it goes with the
+ * transaction.
+ */
+static void
+sweep_cache(void)
+{
+	HASH_SEQ_STATUS seq;
+	CacheEntry *entry;
+
+	hash_seq_init(&seq, cache);
+	while ((entry = hash_seq_search(&seq)) != NULL)
+	{
+		if (entry->valid && plans_are_valid(entry->st))
+			continue;
+		if (entry->st != NULL)
+			MemoryContextSetParent(entry->st->cxt, TopTransactionContext);
+		hash_search(cache, &entry->relid, HASH_REMOVE, NULL);
+	}
 }
 
 /*
@@ -636,7 +662,6 @@ build_entry(Cart *cart, Relation rel)
 	char	   *key_column;
 	char	   *stock_column;
 	CacheEntry *entry;
-	bool		found;
 	StockTable *st;
 	Misfit		why;
 	MemoryContextCallback *callback;
@@ -650,17 +675,10 @@ build_entry(Cart *cart, Relation rel)
 						 relation_literal(relid)),
 				 errtable(rel)));
 
-	entry = hash_search(cache, &relid, HASH_ENTER, &found);
-	if (!found)
-		entry->st = NULL;
-	else if (entry->st != NULL)
-	{
-		/* an outer call may be using it: it goes with the transaction */
-		MemoryContextSetParent(entry->st->cxt, TopTransactionContext);
-		entry->st = NULL;
-	}
-
+	sweep_cache();
+	entry = hash_search(cache, &relid, HASH_ENTER, NULL);
 	entry->valid = true;
+	entry->st = NULL;
 	st = inspect(rel, key_column, stock_column, CurrentMemoryContext, &why);
 	if (st == NULL)
 		ereport(ERROR,
@@ -687,8 +705,7 @@ lookup(Cart *cart, Relation rel)
 	Oid			relid = RelationGetRelid(rel);
 	CacheEntry *entry = hash_search(cache, &relid, HASH_FIND, NULL);
 
-	if (entry != NULL && entry->valid && entry->st != NULL &&
-		plans_are_valid(entry->st))
+	if (entry != NULL && entry->valid && plans_are_valid(entry->st))
 		return entry->st;
 	return build_entry(cart, rel);
 }
@@ -912,7 +929,7 @@ stock_table_key(StockTable *st, Datum product, Oid type, Datum *key)
 	}
 
 	text = product_text(product, type);
-	if (integer_key && st->key_type != INT8OID)
+	if (integer_key)
 	{
 		/* an untyped parameter shall find the same as a bigint one */
 		char	   *end;
@@ -920,8 +937,8 @@ stock_table_key(StockTable *st, Datum product, Oid type, Datum *key)
 
 		errno = 0;
 		value = strtoi64(text, &end, 10);
-		if (end != text && *end == '\0' && errno == 0)
-			return int64_to_key(st, value, key);
+		if (end != text && *end == '\0')
+			return errno == 0 && int64_to_key(st, value, key);
 	}
 	*key = InputFunctionCall(&st->key_input, text, st->key_ioparam, -1);
 	return true;
@@ -1102,6 +1119,7 @@ purchase_attach(PG_FUNCTION_ARGS)
 	bool		is_default;
 	Datum		values[5];
 
+	PreventCommandIfReadOnly("purchase_attach()");
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -1161,6 +1179,7 @@ purchase_detach(PG_FUNCTION_ARGS)
 	NameData	unused = {""};
 	Datum		values[5];
 
+	PreventCommandIfReadOnly("purchase_detach()");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

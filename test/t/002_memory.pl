@@ -19,6 +19,7 @@ my $allowed = 100_000;
 
 my $node = new_node('shop',
 	conf => 'synchronous_commit = off
+statement_timeout = 0
 log_min_messages = fatal
 autovacuum = off');
 create_shop($node, 1000, 1000000000);

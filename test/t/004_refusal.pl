@@ -22,12 +22,8 @@ create_shop($node, 10, 5);
 $node->safe_psql('postgres',
 	'UPDATE product SET stock = 0 WHERE id = 1; UPDATE product SET stock = -3 WHERE id = 2'
 );
-# hint bits and dead versions are dealt with before
-$node->safe_psql('postgres', 'VACUUM FREEZE product');
-$node->safe_psql('postgres', 'CHECKPOINT');
-
 my $used =
-  'SELECT pg_current_wal_lsn(), pg_current_wal_insert_lsn(), pg_snapshot_xmax(pg_current_snapshot())';
+  'SELECT pg_current_wal_insert_lsn(), pg_snapshot_xmax(pg_current_snapshot())';
 
 foreach my $engine ('auto', 'sql')
 {
@@ -36,6 +32,10 @@ foreach my $engine ('auto', 'sql')
 
 	engine_is($node, $engine);
 	ask($session, 'SELECT purchase_available(1)');
+
+	# a reader may prune pages, and WAL may not be written at once
+	$node->safe_psql('postgres', 'VACUUM FREEZE');
+	$node->safe_psql('postgres', 'CHECKPOINT');
 
 	foreach my $case (
 		[ 1, 1, 'SK002', 'out_of_stock|0' ],
@@ -94,9 +94,6 @@ SQL
 	ask($session, 'ROLLBACK');
 	isnt(ask($session, $used), $before, "$engine: and WAL");
 	$session->quit;
-
-	# that left a locked version
-	$node->safe_psql('postgres', 'VACUUM FREEZE product');
 }
 
 server_log_is_clean($node);

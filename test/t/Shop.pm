@@ -42,6 +42,8 @@ sub new_node
 	$node->append_conf(
 		'postgresql.conf', qq(
 log_statement = none
+# so that a test that waits for ever fails
+statement_timeout = 60s
 max_connections = 60
 shared_buffers = 16MB
 $conf
