@@ -271,9 +271,9 @@ lock_and_wait(Cart *cart, Line *line)
  */
 
 /*
- * What a line's stock means for it.  Returns whether it can be sold.
+ * What a line's stock means for it.
  */
-static bool
+static void
 decide(Cart *cart, Line *line)
 {
 	if (!line->stock_known)
@@ -291,7 +291,6 @@ decide(Cart *cart, Line *line)
 		line->outcome = OUTCOME_OUT_OF_STOCK;
 	else
 		line->outcome = OUTCOME_INSUFFICIENT_QUANTITY;
-	return line->outcome == OUTCOME_AVAILABLE;
 }
 
 static void
@@ -303,7 +302,7 @@ look_at_line(Cart *cart, Line *line)
 	if (line->no_such_key || !cart->engine->look(cart, line))
 		line->outcome = OUTCOME_PRODUCT_NOT_FOUND;
 	else if (!IsolationUsesXactSnapshot() || cart->verb == VERB_READ)
-		(void) decide(cart, line);
+		decide(cart, line);
 }
 
 static void
@@ -315,7 +314,7 @@ lock_line(Cart *cart, Line *line, bool wait)
 	switch (result)
 	{
 		case LOCK_OK:
-			(void) decide(cart, line);
+			decide(cart, line);
 			break;
 		case LOCK_BUSY:
 			line->outcome = OUTCOME_BUSY;
