@@ -158,12 +158,9 @@ foreach my $engine ('auto', 'sql')
 		'read committed, repeatable read, serializable',
 		"isolation levels that sold, $engine");
 }
-cmp_ok(
-	$node->safe_psql(
-		'postgres',
-		"SELECT deadlocks FROM pg_stat_database WHERE datname = 'postgres'"),
-	'>', 0,
-	'deadlocks');
+note $node->safe_psql('postgres',
+	"SELECT deadlocks || ' deadlocks' FROM pg_stat_database WHERE datname = 'postgres'"
+);
 note $node->safe_psql('postgres',
 	'SELECT engine, isolation, outcome, count(*) FROM order_line GROUP BY 1, 2, 3 ORDER BY 1, 2, 3'
 );
