@@ -4,6 +4,9 @@
 #
 # make setup        install what the targets below need (Debian, Ubuntu)
 # make test         build, and test in a private copy of the server
+# make test-clients drivers and ORMs, all of them
+# make test-majors  test on every major that Debian has, each in a chroot
+# make test-asserts test on a server with assertions, built in a chroot
 # make lint         check format, warnings and symbols
 # make demo         see it sell, on a throw-away server
 # make bench        compare it with what it replaces
@@ -41,10 +44,13 @@ endif
 # These work before the headers are there.
 setup: script = test/setup
 test: script = test/run
+test-clients: script = test/clients/run
+test-majors: script = test/majors
+test-asserts: script = test/asserts
 lint: script = test/lint
 demo: script = test/demo/run
 bench: script = test/bench/run
-setup test lint demo bench:
+setup test test-clients test-majors test-asserts lint demo bench:
 	@PG_CONFIG='$(PG_CONFIG)' $(script)
 
-.PHONY: setup test lint demo bench
+.PHONY: setup test test-clients test-majors test-asserts lint demo bench

@@ -1,0 +1,69 @@
+# Sells with Active Record.
+require 'active_record'
+require_relative '../ruby/errors'
+
+class OrderLine < ActiveRecord::Base
+  self.table_name = 'shop_order_line'
+end
+
+module Shop
+  module_function
+
+  # Returns what remains.
+  def sell(product_id, quantity)
+    call('SELECT purchase($1, $2) AS remaining',
+         [product_id, quantity]).first[:remaining]
+  end
+
+  def sell_seat(seat_id, quantity)
+    call("SELECT purchase($1, $2, 'shop_seat') AS remaining",
+         [seat_id, quantity]).first[:remaining]
+  end
+
+  # All lines or none. Active Record leaves the encoding of arrays to pg.
+  def sell_cart(lines)
+    arrays = lines.transpose.map { |a| PG::TextEncoder::Array.new.encode(a) }
+    call('SELECT * FROM purchase_cart($1::bigint[], $2)', arrays)
+  end
+
+  def try_sell(product_id, quantity)
+    call('SELECT * FROM purchase_try($1, $2)', [product_id, quantity]).first
+  end
+
+  # The sale, the order line and what the block does, or nothing.
+  def order(product_id, quantity)
+    transaction do
+      sell(product_id, quantity)
+      OrderLine.create!(product_id: product_id, quantity: quantity)
+      yield
+    end
+  end
+
+  def transaction(&work)
+    ActiveRecord::Base.transaction(&work)
+  end
+
+  def order_lines
+    OrderLine.count
+  end
+
+  # Not select_all and its like: during a request these answer a statement that
+  # is repeated from the query cache, and nothing would be sold. What the cache
+  # knows of the stock is of no use after the sale.
+  def call(sql, binds)
+    connection = ActiveRecord::Base.connection
+    connection.clear_query_cache
+    connection.exec_query(sql, 'Sale', binds).map(&:symbolize_keys)
+  # 55P03 arrives as its subclass LockWaitTimeout.
+  rescue ActiveRecord::StatementInvalid => e
+    code = e.cause.try(:result)&.error_field(PG::PG_DIAG_SQLSTATE)
+    error = SALE_ERRORS[code]
+    raise error, e.cause.message if error
+
+    raise
+  end
+
+  def reset
+    ActiveRecord::Base.connection.execute('SELECT shop_reset()')
+  end
+end

@@ -1,0 +1,26 @@
+require_relative 'shop'
+require_relative '../ruby/contract'
+
+# What is not given is taken from the environment: PGHOST, PGPORT and so on.
+ActiveRecord::Base.establish_connection(adapter: 'postgresql', pool: 25)
+
+def with_shop
+  ActiveRecord::Base.connection_pool.with_connection { yield Shop }
+end
+
+FIELDS = lambda do |error|
+  [PG::PG_DIAG_SQLSTATE, PG::PG_DIAG_MESSAGE_PRIMARY,
+   PG::PG_DIAG_MESSAGE_DETAIL, PG::PG_DIAG_TABLE_NAME,
+   PG::PG_DIAG_COLUMN_NAME].map { |field| error.cause.result.error_field(field) }
+end
+
+Contract.new("activerecord #{ActiveRecord.version}, pg #{PG::VERSION}",
+             method(:with_shop), FIELDS,
+             Hash.new(ActiveRecord::StatementInvalid)
+                 .merge('55P03' => ActiveRecord::LockWaitTimeout)) do |shop|
+  test 'sells twice within the query cache of a request' do
+    ActiveRecord::Base.cache do
+      same([shop.sell(1, 3), shop.sell(1, 3)], [97, 94])
+    end
+  end
+end

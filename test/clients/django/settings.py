@@ -1,0 +1,32 @@
+import os
+
+SECRET_KEY = "only for tests"
+ALLOWED_HOSTS = ["localhost"]
+ROOT_URLCONF = "shop.urls"
+STATIC_URL = "/static/"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = ["django.contrib.postgres", "rest_framework", "shop"]
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": os.environ["PGHOST"],
+        "PORT": os.environ["PGPORT"],
+        "NAME": os.environ["PGDATABASE"],
+        "USER": os.environ["PGUSER"],
+    }
+}
+
+REST_FRAMEWORK = {
+    "EXCEPTION_HANDLER": "shop.views.exception_handler",
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "UNAUTHENTICATED_USER": None,
+}
+
+# Or shop.services.orm, which does the same without the extension.
+SHOP_SERVICE = "shop.services.extension"
+
+TEST_RUNNER = "shop.tests.TapRunner"

@@ -1,0 +1,41 @@
+class PurchaseError(Exception):
+    retryable = False
+
+    def __init__(self, product_id, requested, available=None, lines=()):
+        self.product_id = product_id
+        self.requested = requested
+        self.available = available      # None if it isn't known
+        self.lines = list(lines)        # of a cart, every line that failed
+        super().__init__(f"{self.code}: product {product_id}, {requested} requested,"
+                         f" {available} available")
+
+
+class ProductNotFoundError(PurchaseError):
+    code = "product_not_found"
+
+
+class OutOfStockError(PurchaseError):
+    """Nothing left: a smaller quantity won't help."""
+    code = "out_of_stock"
+
+
+class InsufficientQuantityError(PurchaseError):
+    """Some left, fewer than asked for."""
+    code = "insufficient_quantity"
+
+
+class ProductBusyError(PurchaseError):
+    """Somebody else is buying it."""
+    code = "busy"
+    retryable = True
+
+
+# What is definitive comes before what a retry may cure.
+ERRORS = [ProductNotFoundError, OutOfStockError, InsufficientQuantityError,
+          ProductBusyError]
+
+
+def cart_error(errors):
+    """The worst of the lines' errors, with all of them."""
+    worst = min(errors, key=lambda error: ERRORS.index(type(error)))
+    return type(worst)(worst.product_id, worst.requested, worst.available, errors)

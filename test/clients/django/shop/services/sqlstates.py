@@ -1,0 +1,36 @@
+"""For calls that raise, purchase() and purchase_cart(): what their SQLSTATEs
+mean. Django has no exception of its own for them: they are a DatabaseError, or
+for "busy" an OperationalError, and psycopg2's is its cause.
+
+    with purchase_errors(product_id, quantity):
+        cursor.execute("SELECT purchase(%s, %s)", [product_id, quantity])
+"""
+
+from contextlib import contextmanager
+
+from django.db import DatabaseError
+
+from .errors import (
+    InsufficientQuantityError,
+    OutOfStockError,
+    ProductBusyError,
+    ProductNotFoundError,
+)
+
+SQLSTATES = {
+    "SK001": ProductNotFoundError,
+    "SK002": OutOfStockError,
+    "SK003": InsufficientQuantityError,
+    "55P03": ProductBusyError,
+}
+
+
+@contextmanager
+def purchase_errors(product_id, quantity):
+    try:
+        yield
+    except DatabaseError as error:
+        sqlstate = getattr(error.__cause__, "pgcode", None)
+        if sqlstate not in SQLSTATES:
+            raise
+        raise SQLSTATES[sqlstate](product_id, quantity) from error

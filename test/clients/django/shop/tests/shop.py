@@ -1,0 +1,71 @@
+"""What the tests sell, and simultaneous buyers."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event, Thread
+
+from django.db import connection, transaction
+
+from ..models import Product, Seat
+
+PEN, LAMP, CHAIR, DESK, TICKET, INK = range(1, 7)
+FRONT = uuid.UUID("5ea70000-0000-4000-8000-000000000001")
+
+
+def fill():
+    Product.objects.bulk_create([
+        Product(id=PEN, name="pen", stock=100),
+        Product(id=LAMP, name="lamp", stock=1),
+        Product(id=CHAIR, name="chair", stock=0),
+        Product(id=DESK, name="desk", stock=2),
+        Product(id=TICKET, name="ticket", stock=10),
+        Product(id=INK, name="ink", stock=100),
+    ])
+    Seat.objects.create(id=FRONT, name="front", stock=100)
+
+
+def stock(product_id):
+    return Product.objects.get(pk=product_id).stock
+
+
+def at_the_same_time(count, function):
+    """Each thread has its own connection, as each request has."""
+    def run(number):
+        try:
+            return function()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))
+
+
+@contextmanager
+def meanwhile(function):
+    """Another connection has called it and not committed yet."""
+    called, commit = Event(), Event()
+    problems = []
+
+    def run():
+        try:
+            with transaction.atomic():
+                function()
+                called.set()
+                commit.wait(30)
+        except Exception as problem:
+            problems.append(problem)
+        finally:
+            called.set()
+            connection.close()
+
+    thread = Thread(target=run)
+    thread.start()
+    called.wait()
+    try:
+        yield
+    finally:
+        commit.set()
+        thread.join()
+    if problems:
+        raise problems[0]

@@ -1,0 +1,10 @@
+from django.urls import path
+
+from . import views
+
+urlpatterns = [
+    path("products/<int:pk>/purchase", views.ProductView.as_view()),
+    path("seats/<uuid:pk>/purchase", views.SeatView.as_view()),
+    path("cart", views.CartView.as_view()),
+    path("orders", views.OrderView.as_view()),
+]

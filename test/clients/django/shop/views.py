@@ -1,0 +1,77 @@
+from rest_framework import serializers, status, views
+from rest_framework.response import Response
+
+from . import services
+from .models import Product, Seat
+from .services import errors
+
+STATUS = {
+    errors.ProductNotFoundError: status.HTTP_404_NOT_FOUND,
+    errors.OutOfStockError: status.HTTP_409_CONFLICT,
+    errors.InsufficientQuantityError: status.HTTP_409_CONFLICT,
+    errors.ProductBusyError: status.HTTP_503_SERVICE_UNAVAILABLE,
+}
+
+
+class LineSerializer(serializers.Serializer):
+    quantity = serializers.IntegerField(min_value=1, max_value=10_000)
+
+
+class CartLineSerializer(LineSerializer):
+    product = serializers.IntegerField()
+
+
+def valid(serializer):
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data
+
+
+class ProductView(views.APIView):
+    model = Product
+
+    def post(self, request, pk):
+        line = valid(LineSerializer(data=request.data))
+        remaining = services.purchase(pk, line["quantity"], model=self.model)
+        return Response({"product": pk, "remaining": remaining})
+
+
+class SeatView(ProductView):
+    model = Seat
+
+
+class OrderView(views.APIView):
+    def post(self, request):
+        line = valid(CartLineSerializer(data=request.data))
+        order_line = services.order(line["product"], line["quantity"])
+        return Response({"order_line": order_line.pk})
+
+
+class CartView(views.APIView):
+    def post(self, request):
+        lines = valid(CartLineSerializer(data=request.data, many=True,
+                                         allow_empty=False))
+        remaining = services.purchase_cart(
+            [(line["product"], line["quantity"]) for line in lines])
+        return Response({"remaining": remaining})
+
+
+def exception_handler(error, context):
+    if not isinstance(error, errors.PurchaseError):
+        return views.exception_handler(error, context)
+
+    response = Response(describe(error), STATUS[type(error)])
+    if error.lines:
+        response.data["lines"] = [describe(line) for line in error.lines]
+    if error.retryable:
+        response["Retry-After"] = "1"
+    return response
+
+
+def describe(error):
+    return {
+        "error": error.code,
+        "product": error.product_id,
+        "requested": error.requested,
+        "available": error.available,
+        "retryable": error.retryable,
+    }

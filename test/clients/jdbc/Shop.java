@@ -1,0 +1,139 @@
+import java.sql.Array;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+
+/** Sells through JDBC, on one connection. */
+final class Shop {
+    record Line(long productId, long quantity) {}
+
+    record SoldLine(long productId, long quantity, long remaining) {}
+
+    /** remaining is null for a product that is busy or was not found. */
+    record Outcome(String outcome, Long remaining) {}
+
+    /** What is done within a transaction. */
+    interface Work {
+        void run() throws SQLException;
+    }
+
+    private final Connection connection;
+
+    Shop(Connection connection) {
+        this.connection = connection;
+    }
+
+    /** Returns what remains. */
+    long sell(long productId, long quantity) throws SQLException {
+        String sql = "SELECT purchase(?, ?)";
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.setLong(1, productId);
+            statement.setLong(2, quantity);
+            return remaining(statement);
+        } catch (SQLException e) {
+            throw SaleException.translate(e);
+        }
+    }
+
+    long sellSeat(UUID seatId, long quantity) throws SQLException {
+        String sql = "SELECT purchase(?, ?, 'shop_seat')";
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.setObject(1, seatId);
+            statement.setLong(2, quantity);
+            return remaining(statement);
+        } catch (SQLException e) {
+            throw SaleException.translate(e);
+        }
+    }
+
+    private static long remaining(PreparedStatement statement) throws SQLException {
+        try (ResultSet row = statement.executeQuery()) {
+            row.next();
+            return row.getLong(1);
+        }
+    }
+
+    /** All lines or none. */
+    List<SoldLine> sellCart(List<Line> lines) throws SQLException {
+        Array ids = bigints(lines.stream().map(Line::productId).toArray(Long[]::new));
+        Array quantities = bigints(lines.stream().map(Line::quantity).toArray(Long[]::new));
+        String sql = "SELECT * FROM purchase_cart(?, ?)";
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.setArray(1, ids);
+            statement.setArray(2, quantities);
+            List<SoldLine> sold = new ArrayList<>();
+            try (ResultSet row = statement.executeQuery()) {
+                while (row.next()) {
+                    sold.add(new SoldLine(row.getLong("product_id"),
+                            row.getLong("qty"), row.getLong("remaining")));
+                }
+            }
+            return sold;
+        } catch (SQLException e) {
+            throw SaleException.translate(e);
+        }
+    }
+
+    private Array bigints(Long[] values) throws SQLException {
+        return connection.createArrayOf("bigint", values);
+    }
+
+    Outcome trySell(long productId, long quantity) throws SQLException {
+        String sql = "SELECT * FROM purchase_try(?, ?)";
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.setLong(1, productId);
+            statement.setLong(2, quantity);
+            try (ResultSet row = statement.executeQuery()) {
+                row.next();
+                return new Outcome(row.getString("outcome"),
+                        row.getObject("remaining", Long.class));
+            }
+        }
+    }
+
+    /** The sale, the order line and the payment, or nothing. */
+    void order(long productId, int quantity, Work pay) throws SQLException {
+        transaction(() -> {
+            sell(productId, quantity);
+            String sql = "INSERT INTO shop_order_line (product_id, quantity) VALUES (?, ?)";
+            try (PreparedStatement statement = connection.prepareStatement(sql)) {
+                statement.setLong(1, productId);
+                statement.setInt(2, quantity);
+                statement.executeUpdate();
+            }
+            pay.run();
+        });
+    }
+
+    void transaction(Work work) throws SQLException {
+        connection.setAutoCommit(false);
+        try {
+            work.run();
+            connection.commit();
+        } catch (SQLException | RuntimeException e) {
+            connection.rollback();
+            throw e;
+        } finally {
+            connection.setAutoCommit(true);
+        }
+    }
+
+    int orderLines() throws SQLException {
+        try (Statement statement = connection.createStatement();
+                ResultSet row = statement.executeQuery("SELECT count(*) FROM shop_order_line")) {
+            row.next();
+            return row.getInt(1);
+        }
+    }
+
+    void reset() throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            statement.execute("SELECT shop_reset()");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.UUID;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.postgresql.util.PSQLException;
+import org.postgresql.util.ServerErrorMessage;
+
+final class ShopTest {
+    private static final long PEN = 1, LAMP = 2, CHAIR = 3, DESK = 4, TICKET = 5,
+            INK = 6, NOTHING = 99;
+    private static final UUID FRONT = UUID.fromString("5ea70000-0000-4000-8000-000000000001");
+
+    private static Shop shop;
+    private static int count, failed;
+
+    private interface Body {
+        void run() throws Exception;
+    }
+
+    /** The driver knows no Unix sockets. */
+    private static Connection connect() throws SQLException {
+        String url = "jdbc:postgresql://127.0.0.1:" + System.getenv("PGPORT") + "/"
+                + System.getenv("PGDATABASE");
+        return DriverManager.getConnection(url, System.getenv("PGUSER"),
+                System.getenv("PGPASSWORD"));
+    }
+
+    private static void test(String name, Body body) throws SQLException {
+        shop.reset();
+        String not = "";
+        try {
+            body.run();
+        } catch (Exception | AssertionError e) {
+            System.out.println("# " + e.toString().replace("\n", "\n# "));
+            for (StackTraceElement at : e.getStackTrace()) {
+                System.out.println("#   at " + at);
+            }
+            not = "not ";
+            failed++;
+        }
+        System.out.println(not + "ok " + ++count + " - " + name);
+    }
+
+    private static void same(Object got, Object expected) {
+        if (!Objects.equals(got, expected)) {
+            throw new AssertionError(got + " is not " + expected);
+        }
+    }
+
+    private static long stock(long product) throws SQLException {
+        return shop.trySell(product, 1_000_000).remaining();
+    }
+
+    /** What the shop says of a failure: its class, or null if there was none. */
+    private static Class<?> failure(Body selling) throws Exception {
+        try {
+            selling.run();
+            return null;
+        } catch (SaleException e) {
+            return e.getClass();
+        }
+    }
+
+    /** The driver's exception is the cause, and tells all. */
+    private static void failsAs(Class<?> expected, long product, long quantity,
+            String... told) throws SQLException {
+        try {
+            shop.sell(product, quantity);
+        } catch (SaleException e) {
+            same(e.getClass(), expected);
+            same(e.isRetryable(), expected == ProductBusyException.class);
+            same(e.getCause().getClass(), PSQLException.class);
+            ServerErrorMessage server = ((PSQLException) e.getCause()).getServerErrorMessage();
+            same(List.of(server.getSQLState(), server.getMessage(), server.getDetail(),
+                    server.getTable(), server.getColumn()), List.of(told));
+            return;
+        }
+        throw new AssertionError("it was sold");
+    }
+
+    /** Has a buyer who has not committed yet while the rest is done. */
+    private static void whileSelling(long product, Body meanwhile) throws Exception {
+        try (Connection connection = connect()) {
+            Shop other = new Shop(connection);
+            connection.setAutoCommit(false);
+            other.sell(product, 1);
+            meanwhile.run();
+            connection.commit();
+        }
+    }
+
+    /** Repeats a whole transaction while it fails for a reason that passes. */
+    private static void retrying(Shop.Work attempt) throws SQLException, InterruptedException {
+        for (;;) {
+            try {
+                attempt.run();
+                return;
+            } catch (SaleException e) {
+                if (!e.isRetryable()) {
+                    throw e;
+                }
+                Thread.sleep((long) (20 * Math.random()));
+            }
+        }
+    }
+
+    private static Class<?> patientBuyer() throws Exception {
+        try (Connection connection = connect()) {
+            Shop buyer = new Shop(connection);
+            return failure(() -> retrying(() -> buyer.order(TICKET, 1, () -> { })));
+        }
+    }
+
+    public static void main(String[] args) throws Exception {
+        try (Connection connection = connect()) {
+            System.out.println("# version: pgjdbc " + connection.getMetaData().getDriverVersion()
+                    + ", Java " + System.getProperty("java.version"));
+            shop = new Shop(connection);
+            run();
+        }
+        System.out.println("1.." + count);
+        System.exit(failed > 0 ? 1 : 0);
+    }
+
+    private static void run() throws Exception {
+        test("sells by bigint key", () -> {
+            same(shop.sell(PEN, 3), 97L);
+            same(shop.sell(PEN, 1), 96L);
+        });
+
+        test("sells by uuid key", () -> same(shop.sellSeat(FRONT, 2), 98L));
+
+        test("sells a cart", () -> same(
+                shop.sellCart(List.of(new Shop.Line(INK, 1), new Shop.Line(PEN, 2),
+                        new Shop.Line(INK, 3))),
+                List.of(new Shop.SoldLine(PEN, 2, 98), new Shop.SoldLine(INK, 4, 96))));
+
+        test("says why not without raising", () -> {
+            shop.transaction(() -> {
+                same(shop.trySell(CHAIR, 1), new Shop.Outcome("out_of_stock", 0L));
+                same(shop.trySell(NOTHING, 1), new Shop.Outcome("product_not_found", null));
+                same(shop.trySell(PEN, 1), new Shop.Outcome("sold", 99L));
+            });
+            same(stock(PEN), 99L);
+        });
+
+        test("rolls back sale and order line together", () -> {
+            try {
+                shop.order(PEN, 2, () -> {
+                    throw new IllegalStateException("not paid");
+                });
+                throw new AssertionError("it was sold");
+            } catch (IllegalStateException e) {
+                same(e.getMessage(), "not paid");
+            }
+            same(List.of(stock(PEN), shop.orderLines()), List.of(100L, 0));
+            shop.order(PEN, 2, () -> { });
+            same(List.of(stock(PEN), shop.orderLines()), List.of(98L, 1));
+        });
+
+        test("product not found", () -> failsAs(ProductNotFoundException.class, NOTHING, 1,
+                "SK001", "product 99 not found",
+                "Key (id)=(99) is not present in table \"shop_product\".",
+                "shop_product", "id"));
+
+        test("out of stock", () -> failsAs(OutOfStockException.class, CHAIR, 1,
+                "SK002", "product 3 is out of stock",
+                "Product 3 has 0 in stock, 1 was requested.",
+                "shop_product", "stock"));
+
+        test("insufficient quantity",
+                () -> failsAs(InsufficientQuantityException.class, DESK, 3,
+                        "SK003", "not enough stock of product 4",
+                        "Product 4 has 2 in stock, 3 were requested.",
+                        "shop_product", "stock"));
+
+        test("busy", () -> whileSelling(LAMP,
+                () -> failsAs(ProductBusyException.class, LAMP, 1,
+                        "55P03", "product 2 is busy",
+                        "Another transaction holds a lock on the row of product 2.",
+                        "shop_product", "stock")));
+
+        test("two buyers of the last unit", () -> {
+            whileSelling(LAMP, () -> same(failure(() -> shop.sell(LAMP, 1)),
+                    ProductBusyException.class));
+            same(failure(() -> shop.sell(LAMP, 1)), OutOfStockException.class);
+            same(stock(LAMP), 0L);
+        });
+
+        test("twenty buyers of ten units", () -> {
+            ExecutorService threads = Executors.newFixedThreadPool(20);
+            List<Callable<Class<?>>> buyers = new ArrayList<>();
+            for (int i = 0; i < 20; i++) {
+                buyers.add(ShopTest::patientBuyer);
+            }
+            int refused = 0;
+            for (Future<Class<?>> buyer : threads.invokeAll(buyers)) {
+                if (buyer.get() != null) {
+                    same(buyer.get(), OutOfStockException.class);
+                    refused++;
+                }
+            }
+            threads.shutdown();
+            same(refused, 10);
+            same(List.of(stock(TICKET), shop.orderLines()), List.of(0L, 10));
+        });
+    }
+}

@@ -1,0 +1,87 @@
+'use strict';
+
+// Sells with node-postgres. What it doesn't find in its arguments and options
+// it takes from the environment: PGHOST, PGPORT, PGUSER, PGDATABASE.
+const { Pool } = require('pg');
+const { translating } = require('../node/errors');
+
+const pool = new Pool({ max: 20 });
+
+const sqlstate = (error) => error.code;
+
+// Sells with the pool or, within a transaction, with its client; returns what
+// remains. A bigint comes from the server as a string.
+const sell = translating(sqlstate, async (db, productId, quantity) => {
+  const { rows } = await db.query('SELECT purchase($1, $2) AS remaining', [
+    productId,
+    quantity,
+  ]);
+  return Number(rows[0].remaining);
+});
+
+const sellSeat = translating(sqlstate, async (db, seatId, quantity) => {
+  const { rows } = await db.query(
+    "SELECT purchase($1, $2, 'shop_seat') AS remaining",
+    [seatId, quantity],
+  );
+  return Number(rows[0].remaining);
+});
+
+// All lines or none.
+const sellCart = translating(sqlstate, async (db, lines) => {
+  const { rows } = await db.query('SELECT * FROM purchase_cart($1, $2)', [
+    lines.map((line) => line.productId),
+    lines.map((line) => line.quantity),
+  ]);
+  return rows.map((row) => ({
+    productId: Number(row.product_id),
+    quantity: Number(row.qty),
+    remaining: Number(row.remaining),
+  }));
+});
+
+async function trySell(db, productId, quantity) {
+  const { rows } = await db.query('SELECT * FROM purchase_try($1, $2)', [
+    productId,
+    quantity,
+  ]);
+  const { outcome, remaining } = rows[0];
+  return { outcome, remaining: remaining === null ? null : Number(remaining) };
+}
+
+async function transaction(work) {
+  const client = await pool.connect();
+  try {
+    await client.query('BEGIN');
+    const result = await work(client);
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK');
+    throw error;
+  } finally {
+    client.release();
+  }
+}
+
+// The sale, the order line and the payment, or nothing.
+function order(productId, quantity, pay) {
+  return transaction(async (client) => {
+    await sell(client, productId, quantity);
+    await client.query(
+      'INSERT INTO shop_order_line (product_id, quantity) VALUES ($1, $2)',
+      [productId, quantity],
+    );
+    await pay();
+  });
+}
+
+module.exports = {
+  pool,
+  sell,
+  sellSeat,
+  sellCart,
+  trySell,
+  transaction,
+  order,
+};

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgconn"
+	"github.com/jackc/pgx/v4"
+	"github.com/jackc/pgx/v4/pgxpool"
+)
+
+func (s pgxShop) transaction(ctx context.Context, work func(seller) error) error {
+	return s.pool.BeginFunc(ctx, func(tx pgx.Tx) error { return work(pgxSeller{tx}) })
+}
+
+func (s pgxShop) orderLines(ctx context.Context) (n int, err error) {
+	err = s.pool.QueryRow(ctx, "SELECT count(*) FROM shop_order_line").Scan(&n)
+	return n, err
+}
+
+func (s pgxShop) reset(ctx context.Context) error {
+	_, err := s.pool.Exec(ctx, "SELECT shop_reset()")
+	return err
+}
+
+func (s pgxShop) told(err error) []string {
+	var e *pgconn.PgError
+	if !errors.As(err, &e) {
+		return nil
+	}
+	return []string{e.Code, e.Message, e.Detail, e.TableName, e.ColumnName}
+}
+
+func main() {
+	// What it doesn't say is taken from the environment: PGHOST and so on.
+	pool, err := pgxpool.Connect(context.Background(), "pool_max_conns=20")
+	check(err)
+	defer pool.Close()
+	contract(pgxShop{pgxSeller{pool}, pool}, "pgx "+packageVersion("golang-github-jackc-pgx-v4-dev"))
+}

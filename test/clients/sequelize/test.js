@@ -1,0 +1,23 @@
+'use strict';
+
+const { DatabaseError } = require('sequelize');
+const contract = require('../node/contract');
+const shop = require('./shop');
+const { sequelize } = shop;
+
+contract({
+  ...shop,
+  db: null,
+  transaction: (work) => sequelize.transaction(work),
+  LibraryError: DatabaseError,
+  fields: ({ parent }) => ({
+    code: parent.code,
+    message: parent.message,
+    detail: parent.detail,
+    table: parent.table,
+    column: parent.column,
+  }),
+  reset: () => sequelize.query('SELECT shop_reset()'),
+  orderLines: () => shop.OrderLine.count(),
+  close: () => sequelize.close(),
+});

@@ -1,0 +1,42 @@
+-- The shop that every client sells from: see README.md.
+
+CREATE EXTENSION purchase;
+
+CREATE TABLE shop_product (
+    id bigint PRIMARY KEY,
+    name text NOT NULL,
+    stock integer NOT NULL CHECK (stock >= 0)
+);
+
+CREATE TABLE shop_seat (
+    id uuid PRIMARY KEY,
+    name text NOT NULL,
+    stock bigint NOT NULL CHECK (stock >= 0)
+);
+
+CREATE TABLE shop_order_line (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    product_id bigint NOT NULL REFERENCES shop_product,
+    quantity integer NOT NULL
+);
+
+SELECT purchase_attach('shop_product');
+SELECT purchase_attach('shop_seat');
+
+CREATE FUNCTION shop_reset() RETURNS void LANGUAGE sql AS $$
+    DELETE FROM shop_order_line;
+    DELETE FROM shop_product;
+    DELETE FROM shop_seat;
+    INSERT INTO shop_product VALUES
+        (1, 'pen', 100),
+        (2, 'lamp', 1),
+        (3, 'chair', 0),
+        (4, 'desk', 2),
+        (5, 'ticket', 10),
+        (6, 'ink', 100);
+    INSERT INTO shop_seat VALUES
+        ('5ea70000-0000-4000-8000-000000000001', 'front', 100),
+        ('5ea70000-0000-4000-8000-000000000002', 'back', 1);
+$$;
+
+SELECT shop_reset();
