@@ -1,7 +1,8 @@
--- Microseconds a line inside the server: a cart of 1,000 against 1,000 calls in
--- one statement. Either is first in turn, on products of its own.
-CREATE TEMP TABLE took (what text, us numeric);
-CREATE PROCEDURE sell_1000(what text, first bigint) LANGUAGE plpgsql AS $$
+-- Microseconds a line inside the server: a cart of 1,000, and 1,000 calls in one
+-- statement. Either is first in turn, on products of its own.
+CREATE TEMP TABLE took (pair integer, what text, us numeric);
+CREATE PROCEDURE pg_temp.sell_1000(pair integer, what text, first bigint)
+LANGUAGE plpgsql AS $$
 DECLARE
     ids bigint[] := array_agg(g) FROM generate_series(first, first + 999) AS g;
     one bigint[] := array_fill(1::bigint, '{1000}');
@@ -13,20 +14,23 @@ BEGIN
         PERFORM count(purchase(id, 1)) FROM unnest(ids) AS id;
     END IF;
     INSERT INTO took VALUES
-        (what, extract(epoch FROM clock_timestamp() - t) * 1e6 / 1000);
+        (pair, what, extract(epoch FROM clock_timestamp() - t) * 1e6 / 1000);
     COMMIT;
 END $$;
 DO $$
 BEGIN
     FOR i IN 0..39 LOOP
-        CALL sell_1000('cart', 1 + 2000 * i + 1000 * (i % 2));
-        CALL sell_1000('calls', 1 + 2000 * i + 1000 * (1 - i % 2));
+        IF i % 2 = 0 THEN
+            CALL pg_temp.sell_1000(i, 'cart', 1 + 2000 * i);
+            CALL pg_temp.sell_1000(i, 'calls', 1001 + 2000 * i);
+        ELSE
+            CALL pg_temp.sell_1000(i, 'calls', 1 + 2000 * i);
+            CALL pg_temp.sell_1000(i, 'cart', 1001 + 2000 * i);
+        END IF;
     END LOOP;
 END $$;
-\pset format unaligned
-\pset tuples_only
-SELECT format('A line of a cart of 1,000 takes %s us, a call in one statement %s us: ratio %s',
-    round(cart::numeric, 2), round(calls::numeric, 2), round((cart / calls)::numeric, 2))
-FROM (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY us) FILTER (WHERE what = 'cart') AS cart,
-             percentile_cont(0.5) WITHIN GROUP (ORDER BY us) FILTER (WHERE what = 'calls') AS calls
-      FROM took) AS t;
+COPY (
+    SELECT a.us AS cart, b.us AS calls
+        FROM took AS a JOIN took AS b USING (pair)
+        WHERE a.what = 'cart' AND b.what = 'calls' AND pair > 3 ORDER BY pair
+) TO STDOUT (HEADER, FORMAT csv, DELIMITER E'\t');

@@ -1,1 +1,0 @@
-SELECT * FROM purchase_try(0, 1);

@@ -1,0 +1,371 @@
+#!/usr/bin/python3
+"""Makes report.md, tables and plots from the raw figures of make bench.
+
+Usage: report.py report DIRECTORY     from DIRECTORY/runs.tsv and its like
+       report.py publish DIRECTORY    into README.md and doc/, where they have
+                                      <!-- bench:NAME --> ... <!-- /bench:NAME -->
+"""
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from statistics import median
+
+TITLES = {
+    'cold': 'Cold: 100,000 products, each as likely as any other',
+    'hot': 'Hot: everybody wants the same product, and it never runs out',
+    'ten': 'Ten hot products',
+    'sold_out': 'Sold out: what the losers cost',
+    'cart': 'A cart of ten lines',
+    'order': 'A sale and its order line in one transaction',
+    'flash': 'Flash sale: 1,000 units, until sold out, with order lines',
+}
+NAMES = {
+    'purchase': '**purchase**',
+    'purchase_wait': '**purchase**, lock_wait = -1',
+    'purchase_try': '**purchase_try**',
+    'purchase_try_row': '**purchase_try**, as SELECT purchase_try(...)',
+    'purchase_sql': '**purchase**, sql engine',
+    'purchase_try_sql': '**purchase_try**, sql engine',
+    'client_tx': '(a) client: FOR UPDATE NOWAIT, UPDATE',
+    'django': '(b) the same through Django',
+    'plpgsql': '(c) PL/pgSQL function',
+    'update': '(d) bare UPDATE',
+    'serializable': '(e) SERIALIZABLE',
+    'advisory': '(f) advisory lock',
+    'redis': '(g) Redis, no order in it',
+    'naive': 'control: no lock',
+    'skip_locked': 'control: SKIP LOCKED',
+    'select_1': 'limit: SELECT 1',
+    'insert': 'limit: INSERT',
+    'ten_calls': 'ten purchase() calls',
+    'ten_updates': '(d) ten UPDATEs, sorted',
+    'one_update': '(d) one UPDATE, locks sorted',
+}
+FLUSH = {
+    'on': 'durable commits',
+    'off': 'synchronous_commit = off',
+    'slow': 'durable commits, each flush takes 2 ms longer',
+}
+MEANING = """\
+Rates are per second; sold, refused and busy are never mixed. Busy is every answer that asks to try again: 55P03, 40001, or \
+outcome `busy`. All figures are medians over the runs. *purchase is* is how many times as fast as the line's alternative the \
+extension was, the median over alternating pairs of runs and, in brackets, the least and the most; *waiting* where it was \
+compared with lock_wait = -1, since the alternative waits too. Latencies are those of sales (of refusals where all is sold \
+out), without the attempts that came back busy, and are left out where answers of several kinds would mix. WAL, transaction ids and \
+the server's CPU time are a sale's (a refusal's), all unsuccessful attempts and the server's own background included."""
+
+
+def read(path):
+    with open(path, newline='') as file:
+        return list(csv.DictReader(file, delimiter='\t'))
+
+
+def number(text):
+    return None if text in ('-', '') else float(text)
+
+
+def middle(values):
+    values = [v for v in values if v is not None]
+    return median(values) if values else None
+
+
+def show(value, digits=None):
+    if value is None:
+        return '–'
+    if digits is None:
+        digits = 0 if value >= 100 or value == 0 else 1 if value >= 10 else 2
+    return f'{value:,.{digits}f}'
+
+
+def spread(ratios):
+    if not ratios:
+        return ''
+    return f'{show(median(ratios), 2)} ({show(min(ratios), 2)}–{show(max(ratios), 2)})'
+
+
+def counted(row):
+    """What a run is about: refusals if everything is sold out, else sales."""
+    return 'refused' if row['workload'] == 'sold_out' else 'sold'
+
+
+def rate(row, what=None):
+    seconds = float(row['seconds'])
+    return float(row[what or counted(row)]) / seconds if seconds else 0.0
+
+
+def plain(alternative):
+    return re.sub(r'\*|^\(\w\) ', '', NAMES[alternative])
+
+
+class Group:
+    """All runs of one workload, number of clients and flush."""
+
+    def __init__(self, rows):
+        self.rows = rows
+        first = rows[0]
+        self.workload = first['workload']
+        self.clients = int(first['clients'])
+        self.flush = first['flush']
+        self.name = f'{self.workload}_{self.clients}_{self.flush}'
+        self.runs = defaultdict(list)
+        bases = {}
+        for row in rows:
+            self.runs[row['alternative']].append(row)
+            if row['alternative'] == row['base']:
+                bases[row['base'], row['pair']] = rate(row)
+        self.ratios, self.base_of = defaultdict(list), {}
+        for row in rows:
+            alternative, base = row['alternative'], row['base']
+            if alternative != base:
+                self.base_of[alternative] = base
+                if rate(row) > 0:
+                    self.ratios[alternative].append(
+                        bases[base, row['pair']] / rate(row))
+
+    def rate(self, alternative, what=None):
+        return median(rate(row, what) for row in self.runs[alternative])
+
+    def each(self, alternative, column, factor=1.0):
+        """The median of a column's share in a sale or refusal."""
+        return middle([
+            number(row[column]) * factor / float(row[counted(row)])
+            if number(row[column]) is not None and float(row[counted(row)])
+            else None for row in self.runs[alternative]])
+
+    def total(self, alternative, column):
+        return sum(int(row[column]) for row in self.runs[alternative])
+
+    def notes(self, alternative):
+        oversold = self.total(alternative, 'oversold')
+        refused = self.total(alternative, 'refused')
+        busy = self.total(alternative, 'busy')
+        if alternative not in ('select_1', 'insert'):
+            if oversold > 0:
+                yield f'**oversold {oversold:,} units**'
+            elif oversold < 0:
+                yield f'**{-oversold:,} units lost**'
+            if self.workload == 'sold_out' and busy:
+                yield f'**told {busy:,} buyers busy when nothing was left**'
+            if self.workload not in ('sold_out', 'flash') and refused:
+                yield f'**told {refused:,} buyers sold out with stock left**'
+
+    def table(self):
+        head = ['', 'sold/s', 'refused/s', 'busy/s', 'p50 ms', 'p99 ms',
+                'WAL bytes', 'xids', 'CPU µs', 'oversold', 'purchase is']
+        if self.workload == 'flash':
+            head[4:4] = ['sold out after s']
+        lines = ['| ' + ' | '.join(head) + ' |', '|---' + '|--:' * (len(head) - 1) + '|']
+        order = [a for a in NAMES if a in self.runs]
+        for a in order:
+            limit = a in ('select_1', 'insert')
+            ratio = spread(self.ratios[a])
+            if ratio and self.base_of[a] == 'purchase_wait':
+                ratio += ' waiting'
+            cells = [NAMES[a]]
+            cells += [show(self.rate(a, w)) for w in ('sold', 'refused', 'busy')]
+            if self.workload == 'flash':
+                out = all(int(row['sold']) >= 1000 for row in self.runs[a])
+                cells.append(show(middle([number(row['seconds']) for row in self.runs[a]]
+                                         if out else []), 2))
+            cells += [show(middle([number(row[c]) for row in self.runs[a]]))
+                      for c in ('p50_ms', 'p99_ms')]
+            cells += [show(self.each(a, 'wal_bytes'), 0),
+                      show(self.each(a, 'xids'), 2),
+                      show(self.each(a, 'cpu_ms', 1000.0))]
+            cells.append('–' if limit else f"{self.total(a, 'oversold'):,}")
+            cells.append(ratio)
+            lines.append('| ' + ' | '.join(cells) + ' |')
+        for a in order:
+            for note in self.notes(a):
+                lines += ['', f'{NAMES[a]}: {note}.']
+        return '\n'.join(lines) + '\n'
+
+    def title(self):
+        clients = '1 client' if self.clients == 1 else f'{self.clients} clients'
+        return f'{clients}, {FLUSH[self.flush]}'
+
+
+def gnuplot(directory, name, height, settings, blocks, series):
+    script = f'''
+set terminal svg size 900,{height} font "sans,13" background "white" noenhanced
+set output "{name}.svg"
+set border 3
+set tics nomirror
+{settings}
+''' + '\n'.join(blocks) + f'\nplot {series}\n'
+    subprocess.run(['gnuplot'], input=script, text=True, cwd=directory, check=True)
+
+
+def plot_workload(directory, workload, groups):
+    """Bars from left to right: for each alternative, one a group."""
+    alternatives = [a for a in NAMES if any(a in g.runs for g in groups)
+                    and a not in ('select_1', 'insert')]
+    height = 0.8 / len(groups)
+    blocks, series = [], []
+    for i, g in enumerate(groups):
+        data = '\n'.join(
+            f'{g.rate(a)} {y - 0.4 + i * height} {y - 0.4 + (i + 1) * height}'
+            for y, a in enumerate(alternatives) if a in g.runs)
+        blocks.append(f'$d{i} << EOD\n{data}\nEOD')
+        series.append(f'$d{i} using 1:2:(0):1:2:3 with boxxyerror title "{g.title()}"')
+    ticks = ', '.join(f'"{plain(a)}" {y}' for y, a in enumerate(alternatives))
+    rows = len(alternatives) * (len(groups) + 1)
+    gnuplot(directory, workload, 120 + 20 * len(groups) + 12 * rows, f'''
+set title "{TITLES[workload]}"
+set xlabel "{'refused' if workload == 'sold_out' else 'sold'} per second"
+set style fill solid 0.9 noborder
+set grid xtics lc rgb "#dddddd"
+set xrange [0:*]
+set yrange [{len(alternatives) - 0.4}:-0.6]
+set ytics ({ticks}) scale 0
+set key outside bottom center vertical Left reverse
+''', blocks, ', '.join(series))
+
+
+SUMMARY = ('update', 'plpgsql', 'client_tx', 'django', 'redis')
+SUMMARY_NOTE = """\
+Sales per second (refusals where all is sold out), durable commits: the median over alternating pairs of runs, and the least \
+and the most. Where the alternative waits for a busy row, the bare UPDATE of a hot product and in the flash sale, purchase \
+waits too."""
+
+
+def summary_groups(by_workload):
+    """One group a workload: the durable one that most of SUMMARY took part in."""
+    for workload in TITLES:
+        groups = [g for g in by_workload.get(workload, ()) if g.flush == 'on']
+        if groups and workload != 'cart':
+            yield max(groups, key=lambda g: (sum(bool(g.ratios[a]) for a in SUMMARY),
+                                             g.clients == 8))
+
+
+def summary(directory, by_workload):
+    """For the README: how many times as fast as what."""
+    groups = list(summary_groups(by_workload))
+    names = [f"{TITLES[g.workload].split(':')[0].split(' in one')[0]}, "
+             f"{g.clients} clients" for g in groups]
+    lines = ['| purchase is, times as fast as | ' + ' | '.join(
+        plain(a) for a in SUMMARY) + ' |', '|---' + '|--:' * len(SUMMARY) + '|']
+    for g, name in zip(groups, names):
+        cells = [spread(g.ratios[a]) or '–' for a in SUMMARY]
+        lines.append(f'| {name} | ' + ' | '.join(cells) + ' |')
+
+    blocks, series = [], []
+    for i, a in enumerate(SUMMARY):
+        points = '\n'.join(
+            f'{x + 0.14 * (i - 2)} {median(g.ratios[a])} {min(g.ratios[a])} {max(g.ratios[a])}'
+            for x, g in enumerate(groups) if g.ratios[a])
+        if points:
+            blocks.append(f'$d{i} << EOD\n{points}\nEOD')
+            series.append(f'$d{i} with yerrorbars pt 7 ps 0.9 lw 2 title "{plain(a)}"')
+    ticks = ', '.join('"{}" {}'.format(name.replace(', ', '\\n'), x)
+                      for x, name in enumerate(names))
+    gnuplot(directory, 'summary', 420, f'''
+set title "How many times as fast purchase is as ..."
+set logscale y
+set bmargin 3
+set grid ytics lc rgb "#dddddd"
+set xrange [-0.5:{len(groups) - 0.5}]
+set yrange [0.1:*]
+set xtics ({ticks}) scale 0
+set arrow from graph 0, first 1 to graph 1, first 1 nohead lw 2 lc rgb "#666666"
+set key outside top center horizontal Left reverse
+''', blocks, ', '.join(series))
+    return '\n'.join(lines) + '\n\n' + SUMMARY_NOTE + '\n'
+
+
+def goals(directory, groups):
+    """What the project wants of itself, and what came out."""
+    wanted = [
+        ('cold_8_on', 'update', 1.2, 'bare UPDATE, cold, durable, 8 clients'),
+        ('cold_8_off', 'update', 1.3, 'bare UPDATE, cold, not durable, 8 clients'),
+        ('sold_out_1_on', 'select_1', 0.8, 'refusals, of SELECT 1, 1 client'),
+        ('sold_out_8_on', 'select_1', 0.8, 'refusals, of SELECT 1, 8 clients'),
+        ('cart_1_off', 'ten_calls', 4.0, 'a cart of ten, of ten calls'),
+    ]
+    lines = ['| purchase against | wanted | is |', '|---|--:|--:|']
+    for name, alternative, goal, text in wanted:
+        if name in groups and groups[name].ratios[alternative]:
+            lines.append(f'| {text} | {goal} | {spread(groups[name].ratios[alternative])} |')
+    path = os.path.join(directory, 'cart_1000.tsv')
+    if os.path.exists(path):
+        ratios = [float(r['cart']) / float(r['calls']) for r in read(path)]
+        lines.append('| time of a line in a cart of 1,000, of a call in one statement '
+                     f'| at most 0.7 | {spread(ratios)} |')
+    return '\n'.join(lines) + '\n'
+
+
+def report(directory):
+    rows = read(os.path.join(directory, 'runs.tsv'))
+    collected = defaultdict(list)
+    for row in rows:
+        collected[row['workload'], row['clients'], row['flush']].append(row)
+    groups = {g.name: g for g in map(Group, collected.values())}
+    by_workload = defaultdict(list)
+    for group in groups.values():
+        by_workload[group.workload].append(group)
+    for some in by_workload.values():
+        some.sort(key=lambda g: (g.clients, g.flush != 'on', g.flush))
+
+    with open(os.path.join(directory, 'machine.txt')) as file:
+        machine = ''.join('- ' + line for line in file)
+    tables = {'machine': machine, 'goals': goals(directory, groups),
+              'meaning': MEANING + '\n'}
+
+    text = ['# What purchase costs, beside what would be done without it',
+            machine, MEANING, '']
+    bad = [f'{NAMES[a]}, {g.workload}, {g.title()}: {note}'
+           for some in by_workload.values() for g in some
+           for a in g.runs for note in g.notes(a)]
+    ours = sum(abs(int(row['oversold'])) for row in rows
+               if row['alternative'].startswith('purchase'))
+    tables['wrong'] = (f'Units that purchase oversold, in all {len(rows)} runs: {ours}.\n\n'
+                       + ''.join(f'- {line}\n' for line in bad))
+    text += ['## Who oversold, or told buyers wrong', '', tables['wrong']]
+    if any(summary_groups(by_workload)):
+        tables['summary'] = summary(directory, by_workload)
+        text += ['## Summary', '', tables['summary'], '![summary](summary.svg)', '']
+    text += ['## Goals', '', tables['goals']]
+    for workload, title in TITLES.items():
+        if workload not in by_workload:
+            continue
+        plot_workload(directory, workload, by_workload[workload])
+        section = f'![{title}]({workload}.svg)\n\n' + '\n'.join(
+            f'### {g.title()}\n\n{g.table()}' for g in by_workload[workload])
+        tables[workload] = section.replace('](', '](bench/', 1)
+        text += [f'## {title}', '', section]
+    with open(os.path.join(directory, 'report.md'), 'w') as file:
+        file.write('\n'.join(text))
+
+    os.makedirs(os.path.join(directory, 'tables'), exist_ok=True)
+    for name, table in tables.items():
+        with open(os.path.join(directory, 'tables', name + '.md'), 'w') as file:
+            file.write(table)
+
+
+def publish(directory):
+    for path in ('README.md', 'doc/benchmarks.md'):
+        with open(path) as file:
+            text = file.read()
+
+        def fill(match):
+            name = match[1]
+            table = os.path.join(directory, 'tables', name + '.md')
+            if not os.path.exists(table):
+                return match[0]
+            with open(table) as file:
+                return f'<!-- bench:{name} -->\n{file.read()}<!-- /bench:{name} -->'
+
+        text = re.sub(r'<!-- bench:(\w+) -->\n.*?<!-- /bench:\1 -->', fill, text, flags=re.S)
+        with open(path, 'w') as file:
+            file.write(text)
+        for name in re.findall(r'\((?:doc/)?bench/(\w+\.svg)\)', text):
+            if os.path.exists(os.path.join(directory, name)):
+                os.makedirs('doc/bench', exist_ok=True)
+                shutil.copy(os.path.join(directory, name), 'doc/bench')
+
+
+{'report': report, 'publish': publish}[sys.argv[1]](sys.argv[2])

@@ -1,0 +1,3 @@
+-- A limit: the least that a statement can cost.
+SELECT 1;
+\set refused :refused + 1
