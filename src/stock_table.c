@@ -492,7 +492,7 @@ static const char *
 table_sql_reason(Relation rel)
 {
 	Form_pg_class form = rel->rd_rel;
-	TriggerDesc *trig = rel->trigdesc;
+	TriggerDesc *trig;
 
 	switch (form->relkind)
 	{
@@ -510,6 +510,8 @@ table_sql_reason(Relation rel)
 		return "other tables inherit from the table";
 	if (rel->rd_rules != NULL)
 		return "the table has rules";
+	/* not earlier: a look into a catalog may replace it */
+	trig = rel->trigdesc;
 	if (trig != NULL &&
 		(trig->trig_update_before_statement ||
 		 trig->trig_update_after_statement))
