@@ -2,7 +2,7 @@
 # make install      install into it
 # make installcheck test the installed extension on a running server
 #
-# make setup        install what the targets below need (Debian, Ubuntu)
+# make setup        install what the targets below need, on Debian
 # make test         build, and test in a private copy of the server
 # make test-clients drivers and ORMs, all of them
 # make test-majors  test on every major that Debian has, each in a chroot
