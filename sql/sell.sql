@@ -105,6 +105,25 @@ SELECT parameter_types FROM pg_prepared_statements WHERE name = 'buy';
 EXECUTE buy (3, 1);
 EXECUTE buy ('3', '1');
 
+-- foreign keys: of order lines they have nothing to check, of a copy of the
+-- stock they have
+CREATE TABLE order_line (product_id bigint REFERENCES shop_product ON UPDATE CASCADE);
+INSERT INTO order_line VALUES (3);
+SELECT purchase(3, 1);
+ALTER TABLE shop_product ADD UNIQUE (id, stock);
+CREATE TABLE copied (id bigint, stock integer,
+    FOREIGN KEY (id, stock) REFERENCES shop_product (id, stock));
+INSERT INTO copied SELECT id, stock FROM shop_product WHERE id = 3;
+SELECT purchase(3, 1);
+:show_state
+SELECT * FROM purchase_cart('{3}', '{1}');
+ALTER TABLE copied DROP CONSTRAINT copied_id_stock_fkey;
+ALTER TABLE copied ADD FOREIGN KEY (id, stock)
+    REFERENCES shop_product (id, stock) ON UPDATE CASCADE;
+SELECT purchase(3, 1);
+SELECT c.stock = p.stock AS follows FROM copied AS c JOIN shop_product AS p USING (id);
+DROP TABLE order_line, copied;
+
 -- the sum of a column is a bigint
 SELECT purchase(3, sum(q)) FROM (VALUES (1), (1)) AS v (q);
 

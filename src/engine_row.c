@@ -284,22 +284,37 @@ prepare_checks(Cart *cart, EState *estate, ResultRelInfo *rri)
 	MemoryContextSwitchTo(oldcxt);
 }
 
-/*
- * Are there row triggers on UPDATE but for the internal ones?  Those of foreign
- * keys, which a product table has from its order lines, change no product.
- */
-static bool
-has_user_triggers(TriggerDesc *trigdesc)
+typedef enum TriggerKind
 {
+	TRIGGERS_NONE,				/* none that could do anything */
+	TRIGGERS_INTERNAL,
+	TRIGGERS_USER,				/* may do anything */
+} TriggerKind;
+
+/*
+ * What row triggers does an update of the stock fire?  Those that a product
+ * table has from the foreign keys of its order lines do nothing as long as the
+ * key stays what it is; the executor would ask them for each row.
+ */
+static TriggerKind
+trigger_kind(StockTable *st, TriggerDesc *trigdesc)
+{
+	TriggerKind kind = TRIGGERS_NONE;
+
 	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
 	{
 		Trigger    *trigger = &trigdesc->triggers[i];
 
-		if (TRIGGER_FOR_ROW(trigger->tgtype) &&
-			TRIGGER_FOR_UPDATE(trigger->tgtype) && !trigger->tgisinternal)
-			return true;
+		if (!TRIGGER_FOR_ROW(trigger->tgtype) ||
+			!TRIGGER_FOR_UPDATE(trigger->tgtype))
+			continue;
+		if (!trigger->tgisinternal)
+			return TRIGGERS_USER;
+		if (st->stock_in_key ||
+			RI_FKey_trigger_type(trigger->tgfoid) != RI_TRIGGER_PK)
+			kind = TRIGGERS_INTERNAL;
 	}
-	return false;
+	return kind;
 }
 
 /*
@@ -311,6 +326,7 @@ begin_write(Cart *cart)
 	RowState   *state = cart->engine_state;
 	EState	   *estate = CreateExecutorState();
 	ResultRelInfo *rri = makeNode(ResultRelInfo);
+	TriggerKind triggers;
 
 	init_range_table(estate, cart->range);
 	InitResultRelInfo(rri, cart->rel, 1, NULL, 0);
@@ -323,7 +339,10 @@ begin_write(Cart *cart)
 
 	state->estate = estate;
 	state->rri = rri;
-	state->user_triggers = has_user_triggers(rri->ri_TrigDesc);
+	triggers = trigger_kind(cart->st, rri->ri_TrigDesc);
+	if (triggers == TRIGGERS_NONE)
+		rri->ri_TrigDesc = NULL;
+	state->user_triggers = (triggers == TRIGGERS_USER);
 	state->new_slot = MakeSingleTupleTableSlot(RelationGetDescr(cart->rel),
 											   &TTSOpsVirtual);
 }
@@ -463,7 +482,8 @@ row_close(Cart *cart)
 	if (state->estate != NULL)
 	{
 		EvalPlanQualEnd(&state->epq);
-		ExecCloseIndices(state->rri);
+		/* the indexes, and what a cascade of a foreign key has opened */
+		ExecCloseResultRelations(state->estate);
 		ExecResetTupleTable(state->estate->es_tupleTable, false);
 		FreeExecutorState(state->estate);
 		ExecDropSingleTupleTableSlot(state->new_slot);

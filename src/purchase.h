@@ -132,6 +132,7 @@ struct StockTable
 	Oid			eq_subtype;
 
 	Oid			stock_type;		/* base type: INT2OID, INT4OID or INT8OID */
+	bool		stock_in_key;	/* of what a foreign key may reference */
 
 	Oid			index;			/* unique index of the key, if a row engine
 								 * could use it */

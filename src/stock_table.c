@@ -557,6 +557,9 @@ inspect(Relation rel, const char *key_column, const char *stock_column,
 	reason = table_sql_reason(rel);
 	if (reason != NULL)
 		st->sql_reason = reason;
+	st->stock_in_key =
+		bms_is_member(st->stock_attno - FirstLowInvalidHeapAttributeNumber,
+					  RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY));
 
 	MemoryContextSwitchTo(cxt);
 	st->updated_cols = bms_make_singleton(st->stock_attno -
