@@ -41,6 +41,8 @@ typedef struct RowState
 	ResultRelInfo *rri;
 	bool		user_triggers;	/* row triggers that may do anything */
 	EPQState	epq;
+	TupleTableSlot *copy_slot;	/* for the copy that a line of a cart has */
+	TupleTableSlot *old_slot;	/* the row to be written: slot or copy_slot */
 	TupleTableSlot *new_slot;
 } RowState;
 
@@ -202,6 +204,8 @@ row_lock(Cart *cart, Line *line, bool wait)
 					break;
 				state->slot_line = line;
 				line->tid = state->slot->tts_tid;
+				if (cart->nlines > 1)
+					line->row = ExecCopySlotHeapTuple(state->slot);
 				read_stock(cart, line, state->slot);
 				result = LOCK_OK;
 				goto done;
@@ -343,6 +347,9 @@ begin_write(Cart *cart)
 	if (triggers == TRIGGERS_NONE)
 		rri->ri_TrigDesc = NULL;
 	state->user_triggers = (triggers == TRIGGERS_USER);
+	if (cart->nlines > 1)
+		state->copy_slot = MakeSingleTupleTableSlot(RelationGetDescr(cart->rel),
+													&TTSOpsHeapTuple);
 	state->new_slot = MakeSingleTupleTableSlot(RelationGetDescr(cart->rel),
 											   &TTSOpsVirtual);
 }
@@ -354,7 +361,7 @@ static void
 fill_new_slot(Cart *cart, int64 stock)
 {
 	RowState   *state = cart->engine_state;
-	TupleTableSlot *old = state->slot;
+	TupleTableSlot *old = state->old_slot;
 	TupleTableSlot *new = state->new_slot;
 	TupleDesc	desc = old->tts_tupleDescriptor;
 	int			natts = desc->natts;
@@ -377,9 +384,9 @@ fill_new_slot(Cart *cart, int64 stock)
 }
 
 /*
- * Fetch a line's row, which is locked, but is not the one locked last.  A
- * trigger that an earlier line fired may have changed it since; then what was
- * decided must still hold.
+ * Take up a line's row again, which is locked, but is not the one locked last.
+ * A trigger that an earlier line fired may have changed it since; then what
+ * was decided must still hold.
  */
 static bool
 fetch_again(Cart *cart, Line *line, int64 delta)
@@ -389,10 +396,8 @@ fetch_again(Cart *cart, Line *line, int64 delta)
 
 	if (!state->user_triggers)
 	{
-		if (!table_tuple_fetch_row_version(cart->rel, &line->tid, SnapshotAny,
-										   state->slot))
-			elog(ERROR, "could not fetch a locked row");
-		state->slot_line = line;
+		ExecStoreHeapTuple(line->row, state->copy_slot, false);
+		state->old_slot = state->copy_slot;
 		return true;
 	}
 
@@ -419,14 +424,14 @@ update_row(RowState *state)
 	if (!state->user_triggers)
 	{
 		ExecSimpleRelationUpdate(state->rri, state->estate, &state->epq,
-								 state->slot, state->new_slot);
+								 state->old_slot, state->new_slot);
 		return;
 	}
 
 	PG_TRY();
 	{
 		ExecSimpleRelationUpdate(state->rri, state->estate, &state->epq,
-								 state->slot, state->new_slot);
+								 state->old_slot, state->new_slot);
 	}
 	PG_CATCH();
 	{
@@ -453,6 +458,7 @@ row_write(Cart *cart, Line *line, int64 delta)
 
 	if (state->estate == NULL)
 		begin_write(cart);
+	state->old_slot = state->slot;
 	if (state->slot_line != line && !fetch_again(cart, line, delta))
 	{
 		line->stock_known = false;
@@ -486,6 +492,8 @@ row_close(Cart *cart)
 		ExecCloseResultRelations(state->estate);
 		ExecResetTupleTable(state->estate->es_tupleTable, false);
 		FreeExecutorState(state->estate);
+		if (state->copy_slot != NULL)
+			ExecDropSingleTupleTableSlot(state->copy_slot);
 		ExecDropSingleTupleTableSlot(state->new_slot);
 	}
 	ExecDropSingleTupleTableSlot(state->slot);

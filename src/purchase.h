@@ -61,7 +61,8 @@ typedef struct Line
 	Outcome		outcome;
 	bool		stock_known;	/* stock was read; not so if busy or missing */
 	int64		stock;			/* as last read; after a write, what remains */
-	ItemPointerData tid;		/* of the row engine: the version looked at */
+	ItemPointerData tid;		/* of the row engine: the version looked at, */
+	HeapTuple	row;			/* and in a cart, the version locked */
 } Line;
 
 typedef enum LockResult
