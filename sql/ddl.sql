@@ -94,6 +94,14 @@ CREATE EXTENSION purchase SCHEMA ext;
 SELECT ext.purchase(1, 1);
 SELECT ext.purchase_attach('item', 'units');
 SELECT ext.purchase(1, 1);
+
+-- even if all that a session has used before is the view
+\c -
+SELECT count(*) FROM ext.purchase_stock_tables;
+DROP EXTENSION purchase;
+CREATE EXTENSION purchase SCHEMA ext;
+SELECT ext.purchase_attach('item', 'units');
+SELECT ext.purchase(1, 1);
 DROP EXTENSION purchase;
 DROP TABLE item;
 DROP SCHEMA store, ext;

@@ -397,18 +397,23 @@ run_lines(Cart *cart)
 }
 
 static int
+compare_keys(StockTable *st, const Line *x, const Line *y)
+{
+	return DatumGetInt32(FunctionCall2Coll(&st->cmp, st->key_collation,
+										   x->key, y->key));
+}
+
+static int
 compare_lines(const void *a, const void *b, void *arg)
 {
 	const Line *x = a;
 	const Line *y = b;
-	StockTable *st = ((Cart *) arg)->st;
 	int			order;
 
 	if (x->no_such_key || y->no_such_key)
 		order = x->no_such_key - y->no_such_key;
 	else
-		order = DatumGetInt32(FunctionCall2Coll(&st->cmp, st->key_collation,
-												x->key, y->key));
+		order = compare_keys(((Cart *) arg)->st, x, y);
 	return order != 0 ? order : x->position - y->position;
 }
 
@@ -419,7 +424,6 @@ compare_lines(const void *a, const void *b, void *arg)
 static void
 merge_lines(Cart *cart)
 {
-	StockTable *st = cart->st;
 	Line	   *last = cart->lines;
 
 	qsort_arg(cart->lines, cart->nlines, sizeof(Line), compare_lines, cart);
@@ -428,8 +432,7 @@ merge_lines(Cart *cart)
 		Line	   *line = &cart->lines[i];
 
 		if (last->no_such_key || line->no_such_key ||
-			DatumGetInt32(FunctionCall2Coll(&st->cmp, st->key_collation,
-											last->key, line->key)) != 0)
+			compare_keys(cart->st, last, line) != 0)
 			*++last = *line;
 		else if (pg_add_s64_overflow(last->qty, line->qty, &last->qty))
 			ereport(ERROR,

@@ -39,7 +39,6 @@
 #include "rewrite/prs2lock.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
-#include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
@@ -51,7 +50,6 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
-#include "utils/uuid.h"
 
 #include "compat.h"
 #include "purchase.h"
@@ -96,6 +94,8 @@ PG_FUNCTION_INFO_V1(purchase_detach);
 PG_FUNCTION_INFO_V1(purchase_stock_table_engine);
 PG_FUNCTION_INFO_V1(purchase_registration_changed);
 
+static void cache_init(void);
+
 static char *
 relation_literal(Oid relid)
 {
@@ -117,6 +117,7 @@ relation_literal(Oid relid)
 static Oid
 registration_oid(Oid self)
 {
+	cache_init();
 	if (!registration_known)
 	{
 		Oid			schema = get_func_namespace(self);
@@ -597,11 +598,17 @@ relcache_callback(pg_attribute_unused() Datum arg, Oid relid)
 		entry->valid = false;
 }
 
+/*
+ * Nothing may be remembered before the callback is there: so whoever reads the
+ * registrations or the cache calls this first.
+ */
 static void
 cache_init(void)
 {
 	HASHCTL		ctl;
 
+	if (cache != NULL)
+		return;
 	ctl.keysize = sizeof(Oid);
 	ctl.entrysize = sizeof(CacheEntry);
 	ctl.hcxt = CacheMemoryContext;
@@ -867,9 +874,7 @@ stock_table_open(Cart *cart)
 	LOCKMODE	lockmode = cart->verb == VERB_READ ? AccessShareLock :
 		RowExclusiveLock;
 
-	if (cache == NULL)
-		cache_init();
-
+	cache_init();
 	cart->rel = open_relation(cart, lockmode);
 	cart->st = lookup(cart, cart->rel);
 
@@ -1135,9 +1140,6 @@ purchase_attach(PG_FUNCTION_ARGS)
 				 errmsg("%s must not be null",
 						PG_ARGISNULL(0) ? "stock_table" : "stock_column")));
 
-	if (cache == NULL)
-		cache_init();
-
 	rel = open_owned_relation(PG_GETARG_OID(0));
 	st = inspect(rel, PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)),
 				 NameStr(*PG_GETARG_NAME(1)), CurrentMemoryContext, &why);
@@ -1193,9 +1195,6 @@ purchase_detach(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("stock_table must not be null")));
-
-	if (cache == NULL)
-		cache_init();
 
 	relid = PG_GETARG_OID(0);
 	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
