@@ -416,6 +416,11 @@ engine_finding (finding, remedy) AS (
                         AND i.indnkeyatts = 1 AND i.indkey[0] = t.key_attno
                         AND i.indpred IS NULL)
     UNION ALL
+    SELECT 'old_snapshot_threshold is set',
+           'ALTER SYSTEM RESET old_snapshot_threshold; -- needs a restart'
+    FROM t
+    WHERE relkind = 'r' AND current_setting('old_snapshot_threshold', true) <> '-1'
+    UNION ALL
     SELECT 'row security applies to some users',
            '-- nothing needs to be done: users it does not apply to have the row engine'
     FROM t WHERE relkind = 'r' AND relrowsecurity

@@ -299,6 +299,7 @@ look_at_line(Cart *cart, Line *line)
 	CHECK_FOR_INTERRUPTS();
 	line->outcome = OUTCOME_AVAILABLE;
 	line->stock_known = false;
+	line->free = false;
 	if (line->no_such_key || !cart->engine->look(cart, line))
 		line->outcome = OUTCOME_PRODUCT_NOT_FOUND;
 	else if (!IsolationUsesXactSnapshot() || cart->verb == VERB_READ)
@@ -327,13 +328,24 @@ lock_line(Cart *cart, Line *line, bool wait)
 	}
 }
 
+static int64
+max_stock(Cart *cart)
+{
+	switch (cart->st->stock_type)
+	{
+		case INT2OID:
+			return PG_INT16_MAX;
+		case INT4OID:
+			return PG_INT32_MAX;
+		default:
+			return PG_INT64_MAX;
+	}
+}
+
 static void
 check_overflow(Cart *cart, Line *line)
 {
-	int64		max = cart->st->stock_type == INT2OID ? PG_INT16_MAX :
-		cart->st->stock_type == INT4OID ? PG_INT32_MAX : PG_INT64_MAX;
-
-	if (line->stock > max - line->qty)
+	if (line->stock > max_stock(cart) - line->qty)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("stock of product %s out of range",
@@ -345,15 +357,39 @@ check_overflow(Cart *cart, Line *line)
 				 errtablecol(cart->rel, cart->st->stock_attno)));
 }
 
+static int64
+line_delta(Cart *cart, Line *line)
+{
+	return cart->verb == VERB_SELL ? -line->qty : line->qty;
+}
+
+/*
+ * Lock and write in one step, if that can be done.  The engine decides whether
+ * what the look saw is the latest version, so under REPEATABLE READ, too, its
+ * stock is enough to go by; only to refuse, a lock is needed.
+ */
+static bool
+write_free_line(Cart *cart, Line *line)
+{
+	if (!line->free || !line->stock_known)
+		return false;
+	if (cart->verb == VERB_SELL ? line->stock < line->qty :
+		line->stock > max_stock(cart) - line->qty)
+		return false;
+	CHECK_FOR_INTERRUPTS();
+	if (!cart->engine->write_free(cart, line, line_delta(cart, line)))
+		return false;
+	line->outcome = OUTCOME_SOLD;
+	return true;
+}
+
 static void
 write_line(Cart *cart, Line *line)
 {
-	int64		delta = cart->verb == VERB_SELL ? -line->qty : line->qty;
-
 	CHECK_FOR_INTERRUPTS();
 	if (cart->verb == VERB_RESTOCK)
 		check_overflow(cart, line);
-	cart->engine->write(cart, line, delta);
+	cart->engine->write(cart, line, line_delta(cart, line));
 	if (!line->stock_known)
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
@@ -369,15 +405,23 @@ write_line(Cart *cart, Line *line)
  * Look at all, lock all, write all.  After each step the cart may be refused,
  * but all lines are taken through it before, so that each has its outcome.
  * Where the look decides nothing, even a cart with a missing product goes on.
+ *
+ * If nobody held any of the rows, the lines are written as they are locked.
+ * Should one turn out to have been taken meanwhile, the others' writes go with
+ * the transaction, or with the subtransaction of the try functions.
  */
 static void
 run_lines(Cart *cart)
 {
 	Line	   *end = cart->lines + cart->nlines;
 	bool		available;
+	bool		free = true;
 
 	for (Line *line = cart->lines; line < end; line++)
+	{
 		look_at_line(cart, line);
+		free = free && line->free;
+	}
 	available = worst_line(cart)->outcome == OUTCOME_AVAILABLE;
 	if (cart->verb == VERB_READ || (!IsolationUsesXactSnapshot() && !available))
 		return;
@@ -385,15 +429,18 @@ run_lines(Cart *cart)
 	/* nothing is waited for on behalf of a cart that can't be sold anyway */
 	for (Line *line = cart->lines; line < end; line++)
 	{
-		if (line->outcome == OUTCOME_AVAILABLE)
-			lock_line(cart, line, available && cart->lock_wait != 0);
+		if (line->outcome != OUTCOME_AVAILABLE ||
+			(available && free && write_free_line(cart, line)))
+			continue;
+		lock_line(cart, line, available && cart->lock_wait != 0);
 		available = available && line->outcome == OUTCOME_AVAILABLE;
 	}
 	if (!available)
 		return;
 
 	for (Line *line = cart->lines; line < end; line++)
-		write_line(cart, line);
+		if (line->outcome == OUTCOME_AVAILABLE)
+			write_line(cart, line);
 }
 
 static int
@@ -526,6 +573,24 @@ try_cart(void *arg)
 }
 
 /*
+ * What was written in vain was rolled back.
+ */
+static void
+take_back(Cart *cart)
+{
+	for (int i = 0; i < cart->nlines; i++)
+	{
+		Line	   *line = &cart->lines[i];
+
+		if (line->outcome == OUTCOME_SOLD)
+		{
+			line->outcome = OUTCOME_AVAILABLE;
+			line->stock += line->qty;
+		}
+	}
+}
+
+/*
  * Sell all lines, or say in their outcomes why not.
  *
  * To go on after a wait that ran out, which is an error of the server's, needs
@@ -552,6 +617,8 @@ cart_try_sell(Cart *cart)
 
 	cart->lock_wait = purchase_lock_wait;
 	error = run_in_subtransaction(try_cart, cart);
+	if (error != NULL || worst_line(cart)->outcome > OUTCOME_SOLD)
+		take_back(cart);
 	if (error == NULL)
 		return;
 	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE ||

@@ -7,6 +7,7 @@
 #define PURCHASE_COMPAT_H
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
@@ -14,7 +15,9 @@
 #include "nodes/readfuncs.h"
 #include "parser/parse_relation.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/bufmgr.h"
 #include "utils/acl.h"
+#include "utils/snapmgr.h"
 
 #if PG_VERSION_NUM < 150000
 #error "purchase needs PostgreSQL 15 or later"
@@ -61,6 +64,77 @@
 #else
 #define compat_EvalPlanQualInit(epqstate, estate) \
 	EvalPlanQualInit(epqstate, estate, NULL, NIL, -1)
+#endif
+
+/*
+ * What table_tuple_update() says of the indexes, and index entries made
+ * accordingly.
+ */
+#if PG_VERSION_NUM >= 160000
+typedef TU_UpdateIndexes compat_UpdateIndexes;
+#define compat_update_indexes(update_indexes) ((update_indexes) != TU_None)
+#else
+typedef bool compat_UpdateIndexes;
+#define compat_update_indexes(update_indexes) (update_indexes)
+#endif
+
+static inline void
+compat_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot,
+						   EState *estate,
+						   pg_attribute_unused() compat_UpdateIndexes update_indexes)
+{
+#if PG_VERSION_NUM >= 190000
+	uint32		flags = EIIT_IS_UPDATE;
+
+	if (update_indexes == TU_Summarizing)
+		flags |= EIIT_ONLY_SUMMARIZING;
+	(void) ExecInsertIndexTuples(rri, estate, flags, slot, NIL, NULL);
+#elif PG_VERSION_NUM >= 160000
+	(void) ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL,
+								 update_indexes == TU_Summarizing);
+#else
+	(void) ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL);
+#endif
+}
+
+static inline TM_Result
+compat_table_tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot,
+						  CommandId cid, bool wait, TM_FailureData *tmfd,
+						  LockTupleMode *lockmode,
+						  compat_UpdateIndexes *update_indexes)
+{
+#if PG_VERSION_NUM >= 190000
+	return table_tuple_update(rel, tid, slot, cid, 0, GetActiveSnapshot(),
+							  InvalidSnapshot, wait, tmfd, lockmode,
+							  update_indexes);
+#else
+	return table_tuple_update(rel, tid, slot, cid, GetActiveSnapshot(),
+							  InvalidSnapshot, wait, tmfd, lockmode,
+							  update_indexes);
+#endif
+}
+
+static inline void
+compat_heap_page_prune_opt(Relation rel, Buffer buffer)
+{
+#if PG_VERSION_NUM >= 190000
+	Buffer		vmbuffer = InvalidBuffer;
+
+	heap_page_prune_opt(rel, buffer, &vmbuffer, false);
+	if (BufferIsValid(vmbuffer))
+		ReleaseBuffer(vmbuffer);
+#else
+	heap_page_prune_opt(rel, buffer);
+#endif
+}
+
+/*
+ * Before 17, rows that a snapshot sees could be made to vanish.
+ */
+#if PG_VERSION_NUM >= 170000
+#define compat_snapshots_may_age() false
+#else
+#define compat_snapshots_may_age() OldSnapshotThresholdActive()
 #endif
 
 /*

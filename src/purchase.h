@@ -61,8 +61,12 @@ typedef struct Line
 	Outcome		outcome;
 	bool		stock_known;	/* stock was read; not so if busy or missing */
 	int64		stock;			/* as last read; after a write, what remains */
-	ItemPointerData tid;		/* of the row engine: the version looked at, */
-	HeapTuple	row;			/* and in a cart, the version locked */
+
+	/* of the row engine: the version that was looked at, or was locked */
+	ItemPointerData tid;
+	HeapTuple	row;			/* a copy of it */
+	bool		free;			/* nobody held it, and */
+	bool		crowded;		/* its page was nearly full, at the look */
 } Line;
 
 typedef enum LockResult
@@ -94,6 +98,11 @@ typedef struct Engine
 	 * line->stock to what was written. */
 	void		(*write) (Cart *cart, Line *line, int64 delta);
 
+	/* Lock and write in one step what look() has found to be free.  False, with
+	 * nothing written, if somebody was faster or it takes both steps.  An
+	 * engine may have none: look() finds nothing free then. */
+	bool		(*write_free) (Cart *cart, Line *line, int64 delta);
+
 	void		(*close) (Cart *cart);
 } Engine;
 
@@ -111,6 +120,16 @@ enum
 	PLAN_ADD,
 	N_PLANS
 };
+
+/* What row triggers an update of the stock fires. */
+typedef enum RowTriggers
+{
+	ROW_TRIGGERS_NONE,			/* none that could do anything */
+	ROW_TRIGGERS_OF_NEW_ROWS,	/* they do something only with rows that this
+								 * transaction has inserted or updated */
+	ROW_TRIGGERS_INTERNAL,
+	ROW_TRIGGERS_USER,			/* may do anything */
+} RowTriggers;
 
 /* What is known of an attached table. */
 struct StockTable
@@ -133,7 +152,10 @@ struct StockTable
 	Oid			eq_subtype;
 
 	Oid			stock_type;		/* base type: INT2OID, INT4OID or INT8OID */
-	bool		stock_in_key;	/* of what a foreign key may reference */
+	RowTriggers triggers;
+	bool		plain;			/* its rows are but stored: no generated
+								 * columns, no partition's bound, no CHECK
+								 * that would have to be planned anew */
 
 	Oid			index;			/* unique index of the key, if a row engine
 								 * could use it */
@@ -143,8 +165,12 @@ struct StockTable
 	Bitmapset  *updated_cols;	/* of FirstLowInvalidHeapAttributeNumber */
 
 	SPIPlanPtr	plans[N_PLANS]; /* of the sql engine, each made when needed */
-	Expr	  **checks;			/* of the row engine, likewise: the table's CHECK
-								 * constraints, parsed */
+
+	/* of the row engine, likewise: the table's CHECK constraints, parsed, and
+	 * those of a plain table ready to run */
+	Expr	  **checks;
+	ExprState **check_states;
+	ExprContext *check_context;
 };
 
 /* What a call wants to do with its lines. */

@@ -32,6 +32,7 @@
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "funcapi.h"
@@ -526,6 +527,79 @@ table_sql_reason(Relation rel)
 }
 
 /*
+ * Does a foreign key of the table ask anything of a row whose stock alone
+ * changes?  With several columns it may: MATCH FULL forbids that only some are
+ * null, which an old row may violate if the constraint is not valid yet.
+ */
+static bool
+foreign_keys_ask(Relation rel, AttrNumber stock_attno)
+{
+	ListCell   *lc;
+
+	foreach(lc, RelationGetFKeyList(rel))
+	{
+		ForeignKeyCacheInfo *fk = lfirst(lc);
+
+		if (fk->nkeys > 1 || fk->conkey[0] == stock_attno)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The triggers of foreign keys do nothing as long as the keys stay what they
+ * are: not those that a product table has as the referenced table, and as the
+ * referencing one, only for rows that this transaction has written.  The
+ * executor would ask each of them for each row, RI_FKey_pk_upd_check_required()
+ * and RI_FKey_fk_upd_check_required() in ri_triggers.c.
+ */
+static RowTriggers
+row_triggers(Relation rel, AttrNumber stock_attno)
+{
+	bool		referenced =
+		bms_is_member(stock_attno - FirstLowInvalidHeapAttributeNumber,
+					  RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY));
+	bool		referencing = foreign_keys_ask(rel, stock_attno);
+	RowTriggers result = ROW_TRIGGERS_NONE;
+
+	/* not earlier: a look into a catalog may replace it */
+	TriggerDesc *trigdesc = rel->trigdesc;
+
+	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &trigdesc->triggers[i];
+		RowTriggers kind = ROW_TRIGGERS_INTERNAL;
+		int			ri_type = RI_FKey_trigger_type(trigger->tgfoid);
+
+		if (!TRIGGER_FOR_ROW(trigger->tgtype) ||
+			!TRIGGER_FOR_UPDATE(trigger->tgtype))
+			continue;
+		if (!trigger->tgisinternal)
+			kind = ROW_TRIGGERS_USER;
+		else if (ri_type == RI_TRIGGER_PK && !referenced)
+			kind = ROW_TRIGGERS_NONE;
+		else if (ri_type == RI_TRIGGER_FK && !referencing)
+			kind = ROW_TRIGGERS_OF_NEW_ROWS;
+		result = Max(result, kind);
+	}
+	return result;
+}
+
+/*
+ * Is it one whose rows need no more than to be checked and stored?
+ */
+static bool
+is_plain(Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < desc->natts; i++)
+		if (TupleDescAttr(desc, i)->attgenerated != '\0')
+			return false;
+	return !rel->rd_rel->relispartition;
+}
+
+/*
  * Fill a new StockTable below parent, or say what does not fit.  A NULL
  * key_column stands for the primary key.
  */
@@ -558,9 +632,8 @@ inspect(Relation rel, const char *key_column, const char *stock_column,
 	reason = table_sql_reason(rel);
 	if (reason != NULL)
 		st->sql_reason = reason;
-	st->stock_in_key =
-		bms_is_member(st->stock_attno - FirstLowInvalidHeapAttributeNumber,
-					  RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY));
+	st->triggers = row_triggers(rel, st->stock_attno);
+	st->plain = is_plain(rel);
 
 	MemoryContextSwitchTo(cxt);
 	st->updated_cols = bms_make_singleton(st->stock_attno -
@@ -791,6 +864,8 @@ engine_reason(StockTable *st, Relation rel)
 {
 	if (st->sql_reason != NULL)
 		return st->sql_reason;
+	if (compat_snapshots_may_age())
+		return "old_snapshot_threshold is set";
 	if (rel->rd_rel->relrowsecurity &&
 		check_enable_rls(st->relid, InvalidOid, true) == RLS_ENABLED)
 		return "row security applies to the user";
