@@ -124,6 +124,79 @@ SELECT purchase(3, 1);
 SELECT c.stock = p.stock AS follows FROM copied AS c JOIN shop_product AS p USING (id);
 DROP TABLE order_line, copied;
 
+-- foreign keys of the product's own: of a row that was inserted just now, the
+-- one that is checked at commit, and of the stock
+CREATE TABLE category (id integer PRIMARY KEY);
+CREATE TABLE own_key (
+    id integer PRIMARY KEY,
+    stock integer,
+    category integer REFERENCES category DEFERRABLE INITIALLY DEFERRED
+);
+INSERT INTO category VALUES (1), (8);
+INSERT INTO own_key VALUES (1, 9, 1);
+SELECT purchase_attach('own_key');
+SELECT purchase(1, 1, 'own_key');
+BEGIN;
+INSERT INTO own_key VALUES (2, 9, 2);
+SELECT purchase(2, 1, 'own_key');
+COMMIT;
+BEGIN;
+UPDATE own_key SET category = 2 WHERE id = 1;
+SELECT purchase(1, 1, 'own_key');
+COMMIT;
+ALTER TABLE own_key ADD FOREIGN KEY (stock) REFERENCES category;
+SELECT purchase(1, 1, 'own_key');
+ALTER TABLE own_key DROP CONSTRAINT own_key_stock_fkey;
+CREATE TABLE pair (a integer, b integer, PRIMARY KEY (a, b));
+ALTER TABLE own_key ADD a integer, ADD b integer;
+UPDATE own_key SET a = 1;
+ALTER TABLE own_key ADD FOREIGN KEY (a, b) REFERENCES pair MATCH FULL NOT VALID;
+SELECT purchase(1, 1, 'own_key');
+SELECT * FROM own_key;
+SELECT purchase_detach('own_key');
+DROP TABLE own_key, pair, category;
+
+-- constraints of other columns count as well, and what they call may change
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE FUNCTION fine(integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
+CREATE TABLE checked (
+    id integer PRIMARY KEY,
+    stock integer CHECK (stock BETWEEN 0 AND 50),
+    name text,
+    mood mood
+);
+INSERT INTO checked VALUES (1, 50, NULL, 'sad');
+SELECT purchase_attach('checked');
+SELECT purchase_restock(1, 1, 'checked');
+ALTER TABLE checked ADD CONSTRAINT named CHECK (name IN ('tea', 'mug'));
+SELECT purchase(1, 1, 'checked');
+UPDATE checked SET name = 'mug';
+ALTER TABLE checked DROP CONSTRAINT named,
+    ADD CONSTRAINT named CHECK (char_length(name) > 3) NOT VALID;
+SELECT purchase(1, 1, 'checked');
+ALTER TABLE checked DROP CONSTRAINT named,
+    ADD CONSTRAINT named CHECK (char_length(name) > 2 AND name IS NOT NULL);
+SELECT purchase(1, 1, 'checked');
+ALTER TABLE checked ADD CONSTRAINT moody CHECK (mood >= 'ok') NOT VALID;
+SELECT purchase(1, 1, 'checked');
+ALTER TABLE checked DROP CONSTRAINT moody, ADD CHECK (fine(stock));
+SELECT purchase(1, 1, 'checked');
+CREATE OR REPLACE FUNCTION fine(integer) RETURNS boolean LANGUAGE sql IMMUTABLE
+    AS 'SELECT $1 <> 46';
+SELECT purchase(1, 1, 'checked');
+SELECT purchase(1, 1, 'checked');
+DO $$ BEGIN PERFORM purchase(1, 1, 'checked'); EXCEPTION WHEN check_violation THEN
+    PERFORM purchase(1, 2, 'checked'); END $$;
+ALTER TABLE checked DROP CONSTRAINT checked_stock_check,
+    ADD CHECK (1000 / (stock - 44) IS NOT NULL);
+SELECT purchase(1, 1, 'checked');
+SELECT purchase(1, 2, 'checked');
+SELECT * FROM checked;
+SELECT purchase_detach('checked');
+DROP TABLE checked;
+DROP FUNCTION fine;
+DROP TYPE mood;
+
 -- the sum of a column is a bigint
 SELECT purchase(3, sum(q)) FROM (VALUES (1), (1)) AS v (q);
 
