@@ -187,13 +187,36 @@ SELECT purchase(1, 1, 'checked');
 SELECT purchase(1, 1, 'checked');
 DO $$ BEGIN PERFORM purchase(1, 1, 'checked'); EXCEPTION WHEN check_violation THEN
     PERFORM purchase(1, 2, 'checked'); END $$;
-ALTER TABLE checked DROP CONSTRAINT checked_stock_check,
+ALTER TABLE checked DROP CONSTRAINT checked_stock_check1,
+    ADD CONSTRAINT of_case CHECK (CASE WHEN stock > 0 THEN fine(stock) END);
+SELECT purchase(1, 1, 'checked'), purchase_restock(1, 1, 'checked');
+CREATE OR REPLACE FUNCTION fine(integer) RETURNS boolean LANGUAGE sql IMMUTABLE
+    AS 'SELECT $1 <> 44';
+SELECT purchase(1, 1, 'checked');
+ALTER TABLE checked DROP CONSTRAINT of_case, DROP CONSTRAINT checked_stock_check,
     ADD CHECK (1000 / (stock - 44) IS NOT NULL);
 SELECT purchase(1, 1, 'checked');
 SELECT purchase(1, 2, 'checked');
+ALTER TABLE checked ADD twice integer GENERATED ALWAYS AS (stock * 2) STORED;
+SELECT purchase(1, 1, 'checked');
 SELECT * FROM checked;
+-- since 18, one can be made NOT NULL so that old rows violate it
+ALTER TABLE checked DROP twice, ADD added text;
+UPDATE pg_attribute SET attnotnull = true
+    WHERE attrelid = 'checked'::regclass AND attname = 'added';
+SELECT purchase(1, 1, 'checked');
 SELECT purchase_detach('checked');
 DROP TABLE checked;
+
+-- the bound of a partition that is attached by itself
+CREATE TABLE by_stock (id integer, stock integer) PARTITION BY RANGE (stock);
+CREATE TABLE in_stock PARTITION OF by_stock (UNIQUE (id)) FOR VALUES FROM (1) TO (MAXVALUE);
+INSERT INTO in_stock VALUES (1, 3);
+SELECT purchase_attach('in_stock', key_column => 'id');
+SELECT purchase(1, 2, 'in_stock');
+SELECT purchase(1, 1, 'in_stock');
+SELECT purchase_detach('in_stock');
+DROP TABLE by_stock;
 DROP FUNCTION fine;
 DROP TYPE mood;
 

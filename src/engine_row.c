@@ -107,6 +107,8 @@ set_row(Cart *cart, Line *line, HeapTuple row)
 	Datum		value = heap_getattr(row, cart->st->stock_attno,
 									 RelationGetDescr(cart->rel), &isnull);
 
+	if (line->row != NULL)
+		heap_freetuple(line->row);
 	line->row = row;
 	line->tid = row->t_self;
 	line->stock_known = !isnull;

@@ -572,7 +572,8 @@ row_triggers(Relation rel, AttrNumber stock_attno)
 		int			ri_type = RI_FKey_trigger_type(trigger->tgfoid);
 
 		if (!TRIGGER_FOR_ROW(trigger->tgtype) ||
-			!TRIGGER_FOR_UPDATE(trigger->tgtype))
+			!TRIGGER_FOR_UPDATE(trigger->tgtype) ||
+			trigger->tgenabled == TRIGGER_DISABLED)
 			continue;
 		if (!trigger->tgisinternal)
 			kind = ROW_TRIGGERS_USER;

@@ -83,6 +83,24 @@ SQL
 			is(ask($session, $used), $before, "$title: no WAL in a transaction");
 		}
 	}
+	# nor does one cost that is busy
+	my $holder = session($node);
+	ask($holder, 'BEGIN; SELECT FROM product WHERE id = 5 FOR UPDATE');
+	ask($session, 'SET purchase.lock_wait = 0');
+	$node->safe_psql('postgres', 'CHECKPOINT');
+	my $idle = ask($session, $used);
+	is(ask($session, 'SELECT purchase(5, 1)'),
+		'ERROR:  55P03', "$engine: busy: purchase");
+	is( ask($session, 'BEGIN; SELECT * FROM purchase_try(5, 1)'),
+		'busy|', "$engine: busy: purchase_try");
+	is(ask($session, 'SELECT pg_current_xact_id_if_assigned()'),
+		'', "$engine: busy: no transaction id");
+	ask($session, 'COMMIT');
+	is(ask($session, $used), $idle, "$engine: busy: no WAL");
+	ask($holder, 'ROLLBACK');
+	$holder->quit;
+	$node->safe_psql('postgres', 'VACUUM FREEZE product');
+
 	is( ask($session, 'SELECT id FROM product WHERE xmax <> 0'),
 		'', "$engine: no row was locked");
 
