@@ -610,10 +610,12 @@ static bool
 row_write_free(Cart *cart, Line *line, int64 delta)
 {
 #ifdef USE_ASSERT_CHECKING
-	return false;
+	const bool	may_not_wait = false;
 #else
-	return write_plain(cart, line, delta, false);
+	const bool	may_not_wait = true;
 #endif
+
+	return may_not_wait && write_plain(cart, line, delta, false);
 }
 
 /*
