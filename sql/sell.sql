@@ -153,8 +153,13 @@ UPDATE own_key SET a = 1;
 ALTER TABLE own_key ADD FOREIGN KEY (a, b) REFERENCES pair MATCH FULL NOT VALID;
 SELECT purchase(1, 1, 'own_key');
 SELECT * FROM own_key;
+ALTER TABLE own_key DROP CONSTRAINT own_key_a_b_fkey,
+    ADD tenfold integer GENERATED ALWAYS AS (stock * 10) STORED UNIQUE;
+CREATE TABLE refers (tenfold integer REFERENCES own_key (tenfold));
+INSERT INTO refers SELECT tenfold FROM own_key;
+SELECT purchase(1, 1, 'own_key');
 SELECT purchase_detach('own_key');
-DROP TABLE own_key, pair, category;
+DROP TABLE refers, own_key, pair, category;
 
 -- constraints of other columns count as well, and what they call may change
 CREATE TYPE mood AS ENUM ('sad', 'ok');
@@ -200,6 +205,17 @@ SELECT purchase(1, 2, 'checked');
 ALTER TABLE checked ADD twice integer GENERATED ALWAYS AS (stock * 2) STORED;
 SELECT purchase(1, 1, 'checked');
 SELECT * FROM checked;
+-- one that sells another product itself
+INSERT INTO checked VALUES (2, 3, 'lid');
+ALTER TABLE checked ADD CONSTRAINT bundle CHECK (id = 2 OR
+        ts_rewrite('a', 'SELECT ''b''::tsquery, ''c''::tsquery
+            FROM purchase(2, 1, ''checked'')') = 'a') NOT VALID,
+    ADD CONSTRAINT last CHECK (stock > 1 AND (id = 2) = (name = 'lid'));
+SELECT purchase(1, 1, 'checked');
+SELECT purchase(1, 1, 'checked');
+SELECT id, stock FROM checked ORDER BY id;
+DELETE FROM checked WHERE id = 2;
+ALTER TABLE checked DROP CONSTRAINT bundle, DROP CONSTRAINT last;
 -- since 18, one can be made NOT NULL so that old rows violate it
 ALTER TABLE checked DROP twice, ADD added text;
 UPDATE pg_attribute SET attnotnull = true

@@ -364,18 +364,21 @@ line_delta(Cart *cart, Line *line)
 }
 
 /*
- * Lock and write in one step, if that can be done.  The engine decides whether
- * what the look saw is the latest version, so under REPEATABLE READ, too, its
- * stock is enough to go by; only to refuse, a lock is needed.
+ * Could the line be written at once?  Under REPEATABLE READ, too, its stock is
+ * enough to go by if it does: the engine decides whether what the look saw is
+ * the latest version.  Only to refuse takes a lock.
  */
+static bool
+is_free_line(Cart *cart, Line *line)
+{
+	return line->free && line->stock_known &&
+		(cart->verb == VERB_SELL ? line->stock >= line->qty :
+		 line->stock <= max_stock(cart) - line->qty);
+}
+
 static bool
 write_free_line(Cart *cart, Line *line)
 {
-	if (!line->free || !line->stock_known)
-		return false;
-	if (cart->verb == VERB_SELL ? line->stock < line->qty :
-		line->stock > max_stock(cart) - line->qty)
-		return false;
 	CHECK_FOR_INTERRUPTS();
 	if (!cart->engine->write_free(cart, line, line_delta(cart, line)))
 		return false;
@@ -406,7 +409,7 @@ write_line(Cart *cart, Line *line)
  * but all lines are taken through it before, so that each has its outcome.
  * Where the look decides nothing, even a cart with a missing product goes on.
  *
- * If nobody held any of the rows, the lines are written as they are locked.
+ * If nobody holds any of the rows, the lines are written as they are locked.
  * Should one turn out to have been taken meanwhile, the others' writes go with
  * the transaction, or with the subtransaction of the try functions.
  */
@@ -420,7 +423,7 @@ run_lines(Cart *cart)
 	for (Line *line = cart->lines; line < end; line++)
 	{
 		look_at_line(cart, line);
-		free = free && line->free;
+		free = free && is_free_line(cart, line);
 	}
 	available = worst_line(cart)->outcome == OUTCOME_AVAILABLE;
 	if (cart->verb == VERB_READ || (!IsolationUsesXactSnapshot() && !available))

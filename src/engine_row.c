@@ -17,8 +17,8 @@
  * Nothing is kept between calls.  Everything is released by resource owner and
  * memory context if an error is thrown.
  *
- * No buffer stays pinned between look, lock and write: what the call's snapshot
- * sees, nobody prunes.
+ * No buffer stays pinned between look, lock and write: what an active snapshot
+ * sees, or a lock of ours holds, nobody prunes.
  */
 #include "postgres.h"
 
@@ -51,6 +51,8 @@ typedef struct RowState
 	IndexScanDesc scan;			/* with the snapshot of the call */
 	TupleTableSlot *lock_slot;	/* set up by the first lock */
 	TupleTableSlot *new_slot;	/* set up by the first write */
+	ExprState **checks;			/* with the first CHECK of a plain table */
+	ExprContext *check_context;
 
 	/* set up by the first write that needs the executor */
 	EState	   *estate;
@@ -130,6 +132,18 @@ is_free(HeapTupleHeader row)
 }
 
 /*
+ * Has a row's page little room left?  A guess if the page is not locked.
+ */
+static bool
+is_crowded(Buffer buffer, HeapTuple row)
+{
+	Page		page = BufferGetPage(buffer);
+
+	return PageIsFull(page) ||
+		PageGetHeapFreeSpace(page) < ROOM * MAXALIGN(row->t_len);
+}
+
+/*
  * Fetch the version that the scan's snapshot sees, of the row whose index
  * entry the scan has come to.
  *
@@ -152,11 +166,8 @@ fetch_row(Cart *cart, Line *line, IndexScanDesc scan)
 								   &tuple, &all_dead, true);
 	if (found)
 	{
-		Page		page = BufferGetPage(buffer);
-
-		line->free = is_free(tuple.t_data);
-		line->crowded = PageIsFull(page) ||
-			PageGetHeapFreeSpace(page) < ROOM * MAXALIGN(tuple.t_len);
+		line->free = cart->verb != VERB_READ && is_free(tuple.t_data);
+		line->crowded = is_crowded(buffer, &tuple);
 		set_row(cart, line, heap_copytuple(&tuple));
 		pgstat_count_heap_fetch(scan->indexRelation);
 	}
@@ -252,7 +263,12 @@ lock_version(Cart *cart, Line *line, bool wait, bool *moved)
 							  wait ? LockWaitBlock : LockWaitSkip,
 							  flags, &tmfd);
 	if (result == TM_Ok)
+	{
 		set_row(cart, line, ExecCopySlotHeapTuple(state->lock_slot));
+		line->crowded =
+			is_crowded(((BufferHeapTupleTableSlot *) state->lock_slot)->buffer,
+					   line->row);
+	}
 	*moved = tmfd.traversed;
 
 	/* no pin is left, or the page could not be pruned */
@@ -386,13 +402,15 @@ read_checks(Cart *cart)
  * Hand them to the executor.
  */
 static void
-prepare_executor_checks(Cart *cart, EState *estate, ResultRelInfo *rri)
+prepare_checks(Cart *cart, EState *estate, ResultRelInfo *rri)
 {
 	int			n = read_checks(cart);
 	MemoryContext oldcxt;
 
+	if (n == 0 || compat_check_exprs(rri) != NULL)
+		return;
 	/* the executor complains if one is missing */
-	if (n == 0 || n != cart->rel->rd_rel->relchecks)
+	if (n != cart->rel->rd_rel->relchecks)
 		return;
 
 	oldcxt = MemoryContextSwitchTo(estate->es_query_cxt);
@@ -411,8 +429,8 @@ is_not_built_in(Oid funcid, pg_attribute_unused() void *context)
 }
 
 /*
- * Could an expression's plan become wrong while the table's definition stays
- * the same?  Not if it is made of nothing but columns, constants and operators
+ * Could the plan of a CHECK become wrong while the table's definition stays the
+ * same?  Not if it is made of nothing but columns, constants and operators
  * and functions of the server.  The types are asked for, too: how those of a
  * user are compared, even by a function of the server, may change.
  */
@@ -442,18 +460,17 @@ may_change(Node *node, void *context)
 }
 
 /*
- * Make the CHECK constraints ready to run, once.  False if that can't be done
- * for good: if one of them may change.
+ * Plan the CHECK constraints, once.  False if one of them may change.
  */
 static bool
-prepare_checks(Cart *cart)
+plan_checks(Cart *cart)
 {
 	StockTable *st = cart->st;
 	MemoryContext oldcxt;
-	ExprState **states;
+	Expr	  **planned;
 	int			n;
 
-	if (st->check_context != NULL)
+	if (st->planned_checks != NULL)
 		return true;
 
 	n = read_checks(cart);
@@ -464,38 +481,53 @@ prepare_checks(Cart *cart)
 	if (!st->plain)
 		return false;
 
-	oldcxt = MemoryContextSwitchTo(st->cxt);
-	states = palloc0(n * sizeof(ExprState *));
+	planned = MemoryContextAllocZero(st->cxt, (n + 1) * sizeof(Expr *));
 	for (int i = 0; i < n; i++)
-		if (st->checks[i] != NULL)
-			states[i] = ExecInitExpr(expression_planner(st->checks[i]), NULL);
-	st->check_states = states;
-	st->check_context = CreateStandaloneExprContext();
-	MemoryContextSwitchTo(oldcxt);
+	{
+		Expr	   *check = st->checks[i];
+
+		if (check != NULL)
+			check = expression_planner(check);
+		oldcxt = MemoryContextSwitchTo(st->cxt);
+		planned[i] = copyObject(check);
+		MemoryContextSwitchTo(oldcxt);
+	}
+	st->planned_checks = planned;
 	return true;
 }
 
 /*
- * Does a row of a plain table satisfy all constraints?
+ * Does a row of a plain table satisfy all constraints?  Each call makes ready
+ * to run what is planned: whether the user may execute it is asked then, and a
+ * constraint may itself run SQL that sells.
  */
 static bool
 satisfies_constraints(Cart *cart, TupleTableSlot *slot)
 {
-	StockTable *st = cart->st;
+	RowState   *state = cart->engine_state;
 	TupleDesc	desc = slot->tts_tupleDescriptor;
-	int			nchecks = desc->constr ? desc->constr->num_check : 0;
-	bool		satisfied = true;
+	int			n = desc->constr ? desc->constr->num_check : 0;
 
 	if (desc->constr != NULL && desc->constr->has_not_null)
 		for (int i = 0; i < desc->natts; i++)
 			if (slot->tts_isnull[i] && TupleDescAttr(desc, i)->attnotnull)
 				return false;
 
-	ResetExprContext(st->check_context);
-	st->check_context->ecxt_scantuple = slot;
-	for (int i = 0; i < nchecks && satisfied; i++)
-		satisfied = ExecCheck(st->check_states[i], st->check_context);
-	return satisfied;
+	if (n > 0 && state->check_context == NULL)
+	{
+		state->checks = palloc0(n * sizeof(ExprState *));
+		for (int i = 0; i < n; i++)
+			state->checks[i] = ExecInitExpr(cart->st->planned_checks[i], NULL);
+		state->check_context = CreateStandaloneExprContext();
+	}
+	for (int i = 0; i < n; i++)
+	{
+		ResetExprContext(state->check_context);
+		state->check_context->ecxt_scantuple = slot;
+		if (!ExecCheck(state->checks[i], state->check_context))
+			return false;
+	}
+	return true;
 }
 
 /* ----------------------------------------------------------------
@@ -525,7 +557,6 @@ executor_state(Cart *cart)
 	estate->es_snapshot = GetActiveSnapshot();
 	compat_EvalPlanQualInit(&state->epq, estate);
 	ExecOpenIndices(rri, false);
-	prepare_executor_checks(cart, estate, rri);
 
 	/* don't let it ask them */
 	if (cart->st->triggers == ROW_TRIGGERS_NONE)
@@ -555,10 +586,11 @@ make_room(Cart *cart, Line *line)
 }
 
 /*
- * Update a row of a plain table without triggers, which needs nothing of the
- * executor but index entries if the new version has to go to another page.
+ * Update a row of a plain table whose triggers have nothing to do.  Of the
+ * executor that needs nothing but, if the new version has to go to another
+ * page, index entries.
  *
- * False, with nothing done, if it takes the executor, be it to say which
+ * False, with nothing written, if it takes the executor, be it to say which
  * constraint is violated.  And for a row that is not locked, if it is no longer
  * what the look saw, or somebody holds it: heap_update() finds that out with
  * the page locked, so that what it does update is the latest version.
@@ -573,7 +605,7 @@ write_plain(Cart *cart, Line *line, int64 delta, bool locked)
 	LockTupleMode lockmode;
 	compat_UpdateIndexes update_indexes;
 
-	if (!st->plain || !prepare_checks(cart))
+	if (!st->plain || !plan_checks(cart))
 		return false;
 	if (st->triggers > ROW_TRIGGERS_OF_NEW_ROWS ||
 		(st->triggers == ROW_TRIGGERS_OF_NEW_ROWS &&
@@ -693,7 +725,9 @@ row_write(Cart *cart, Line *line, int64 delta)
 		line->stock_known = false;
 		return;
 	}
+	make_room(cart, line);
 	estate = executor_state(cart);
+	prepare_checks(cart, estate, state->rri);
 	ResetPerTupleExprContext(estate);
 	estate->es_output_cid = GetCurrentCommandId(true);
 	ExecStoreHeapTuple(line->row, state->old_slot, false);
@@ -721,6 +755,8 @@ row_close(Cart *cart)
 	RowState   *state = cart->engine_state;
 
 	index_endscan(state->scan);
+	if (state->check_context != NULL)
+		FreeExprContext(state->check_context, true);
 	if (state->estate != NULL)
 	{
 		EvalPlanQualEnd(&state->epq);

@@ -65,8 +65,8 @@ typedef struct Line
 	/* of the row engine: the version that was looked at, or was locked */
 	ItemPointerData tid;
 	HeapTuple	row;			/* a copy of it */
-	bool		free;			/* nobody held it, and */
-	bool		crowded;		/* its page was nearly full, at the look */
+	bool		free;			/* nobody held it when it was looked at */
+	bool		crowded;		/* its page was nearly full, at the time */
 } Line;
 
 typedef enum LockResult
@@ -167,10 +167,9 @@ struct StockTable
 	SPIPlanPtr	plans[N_PLANS]; /* of the sql engine, each made when needed */
 
 	/* of the row engine, likewise: the table's CHECK constraints, parsed, and
-	 * those of a plain table ready to run */
+	 * those of a plain table planned */
 	Expr	  **checks;
-	ExprState **check_states;
-	ExprContext *check_context;
+	Expr	  **planned_checks;
 };
 
 /* What a call wants to do with its lines. */

@@ -547,6 +547,24 @@ foreign_keys_ask(Relation rel, AttrNumber stock_attno)
 }
 
 /*
+ * Could a foreign key reference what changes with the stock: itself, or a
+ * generated column?
+ */
+static bool
+may_be_referenced(Relation rel, AttrNumber stock_attno)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	Bitmapset  *keys = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
+
+	for (int i = 0; i < desc->natts; i++)
+		if ((i + 1 == stock_attno ||
+			 TupleDescAttr(desc, i)->attgenerated != '\0') &&
+			bms_is_member(i + 1 - FirstLowInvalidHeapAttributeNumber, keys))
+			return true;
+	return false;
+}
+
+/*
  * The triggers of foreign keys do nothing as long as the keys stay what they
  * are: not those that a product table has as the referenced table, and as the
  * referencing one, only for rows that this transaction has written.  The
@@ -556,9 +574,7 @@ foreign_keys_ask(Relation rel, AttrNumber stock_attno)
 static RowTriggers
 row_triggers(Relation rel, AttrNumber stock_attno)
 {
-	bool		referenced =
-		bms_is_member(stock_attno - FirstLowInvalidHeapAttributeNumber,
-					  RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY));
+	bool		referenced = may_be_referenced(rel, stock_attno);
 	bool		referencing = foreign_keys_ask(rel, stock_attno);
 	RowTriggers result = ROW_TRIGGERS_NONE;
 

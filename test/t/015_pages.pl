@@ -17,7 +17,11 @@ use Test::More;
 my $node = new_node('shop', conf => 'autovacuum = off');
 
 create_shop($node, 1000, 100000);
-$node->safe_psql('postgres', 'CREATE EXTENSION amcheck');
+$node->safe_psql(
+	'postgres', q(CREATE EXTENSION amcheck;
+CREATE EXTENSION pgstattuple;
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS
+	'BEGIN NEW.touched := true; RETURN NEW; END'));
 
 # Sell each product so many times, each time in a transaction of its own.
 sub sell_all
@@ -49,23 +53,47 @@ sub value
 
 foreach my $engine ('auto', 'sql')
 {
-	# room for some versions on each page
-	value(
-		q(DROP TABLE IF EXISTS roomy;
+	# room for some versions on each page, with and without a trigger
+	foreach my $trigger ('', ' with a trigger')
+	{
+		value(
+			q(DROP TABLE IF EXISTS roomy;
 CREATE TABLE roomy (id bigint PRIMARY KEY, name text, stock integer NOT NULL
-	CHECK (stock >= 0)) WITH (fillfactor = 90);
+	CHECK (stock >= 0), touched boolean NOT NULL DEFAULT false)
+	WITH (fillfactor = 90);
 INSERT INTO roomy SELECT id, name, stock FROM product;
 VACUUM roomy;
 SELECT purchase_attach('roomy')));
-	my $size = value("SELECT pg_relation_size('roomy')");
-	my $index_size = value("SELECT pg_relation_size('roomy_pkey')");
-	sell_all($engine, 'roomy', 40);
-	is(value("SELECT pg_relation_size('roomy')"),
-		$size, "$engine: a table with room does not grow");
-	is(value("SELECT pg_relation_size('roomy_pkey')"),
-		$index_size, "$engine: nor does its index");
-	is(value('SELECT count(*) FROM roomy WHERE stock = 99960'),
-		1000, "$engine: all was sold");
+		value(
+			'CREATE TRIGGER touch BEFORE UPDATE ON roomy FOR EACH ROW EXECUTE FUNCTION touch()'
+		) if $trigger;
+		my $size = value("SELECT pg_relation_size('roomy')");
+		my $index_size = value("SELECT pg_relation_size('roomy_pkey')");
+		sell_all($engine, 'roomy', 40);
+		is(value("SELECT pg_relation_size('roomy')"),
+			$size, "$engine: a table$trigger and with room does not grow");
+		is(value("SELECT pg_relation_size('roomy_pkey')"),
+			$index_size, "$engine: nor does its index");
+		is( value(
+				'SELECT count(*), bool_or(touched) FROM roomy WHERE stock = 99960'
+			),
+			'1000|' . ($trigger ? 't' : 'f'),
+			"$engine: all was sold");
+	}
+
+	# a cart that is refused has written nothing, even if that takes a lock
+	value('VACUUM roomy');
+	foreach my $isolation ('read committed', 'repeatable read')
+	{
+		is( value(
+				"SET purchase.engine = $engine; SET default_transaction_isolation = '$isolation';
+SELECT outcome FROM purchase_try_cart('{1,2,3}', '{1,1,99999}', 'roomy')"
+			),
+			"available\navailable\ninsufficient_quantity",
+			"$engine: a cart is refused at $isolation");
+		is(value("SELECT dead_tuple_count FROM pgstattuple('roomy')"),
+			0, "$engine: and has written nothing");
+	}
 
 	# none, and indexes that must follow; from 16 on, one that follows a row
 	# which stays on its page
