@@ -153,7 +153,7 @@ UPDATE own_key SET a = 1;
 ALTER TABLE own_key ADD FOREIGN KEY (a, b) REFERENCES pair MATCH FULL NOT VALID;
 SELECT purchase(1, 1, 'own_key');
 SELECT * FROM own_key;
-ALTER TABLE own_key DROP CONSTRAINT own_key_a_b_fkey,
+ALTER TABLE own_key DROP CONSTRAINT own_key_a_b_fkey, DROP category,
     ADD tenfold integer GENERATED ALWAYS AS (stock * 10) STORED UNIQUE;
 CREATE TABLE refers (tenfold integer REFERENCES own_key (tenfold));
 INSERT INTO refers SELECT tenfold FROM own_key;
