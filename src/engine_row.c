@@ -430,7 +430,7 @@ is_not_built_in(Oid funcid, pg_attribute_unused() void *context)
 
 /*
  * Could the plan of a CHECK become wrong while the table's definition stays the
- * same?  Not if it is made of nothing but columns, constants and operators
+ * same?  Not if it is made of nothing but columns, constants, and operators
  * and functions of the server.  The types are asked for, too: how those of a
  * user are compared, even by a function of the server, may change.
  */
@@ -642,12 +642,12 @@ static bool
 row_write_free(Cart *cart, Line *line, int64 delta)
 {
 #ifdef USE_ASSERT_CHECKING
-	const bool	may_not_wait = false;
+	const bool	possible = false;
 #else
-	const bool	may_not_wait = true;
+	const bool	possible = true;
 #endif
 
-	return may_not_wait && write_plain(cart, line, delta, false);
+	return possible && write_plain(cart, line, delta, false);
 }
 
 /*
