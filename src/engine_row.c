@@ -37,11 +37,19 @@
 #include "optimizer/optimizer.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
+#include "storage/lock.h"
 #include "storage/procarray.h"
+#include "utils/datum.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "purchase.h"
+
+/*
+ * Of the advisory locks that one queues up with; 1 and 2 are those that SQL
+ * functions take.
+ */
+#define QUEUE_LOCK_CLASS 3
 
 /* So many more versions of a row its page shall have room for. */
 #define ROOM 4
@@ -132,6 +140,22 @@ is_free(HeapTupleHeader row)
 }
 
 /*
+ * Is another transaction about to commit a new version of this row, or does it
+ * hold a lock that an update has to wait for?  Asked while its page is locked.
+ * A guess: if there are several lockers, "no", as we may be one of them.
+ */
+static bool
+is_contended(HeapTupleHeader row)
+{
+	if ((row->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) != 0)
+		return false;
+	if (HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask) &&
+		HEAP_XMAX_IS_KEYSHR_LOCKED(row->t_infomask))
+		return false;
+	return !TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmax(row));
+}
+
+/*
  * Has a row's page little room left?  A guess if the page is not locked.
  */
 static bool
@@ -167,6 +191,7 @@ fetch_row(Cart *cart, Line *line, IndexScanDesc scan)
 	if (found)
 	{
 		line->free = cart->verb != VERB_READ && is_free(tuple.t_data);
+		line->contended = !line->free && is_contended(tuple.t_data);
 		line->crowded = is_crowded(buffer, &tuple);
 		set_row(cart, line, heap_copytuple(&tuple));
 		pgstat_count_heap_fetch(scan->indexRelation);
@@ -277,6 +302,37 @@ lock_version(Cart *cart, Line *line, bool wait, bool *moved)
 }
 
 /*
+ * Queue up for a row, before waiting for it.
+ *
+ * Who waits for a row waits for the transaction that wrote the version he has
+ * found.  Of many, each then goes through all versions that were written
+ * meanwhile, to wait for the last one's writer, so that a commit wakes them all
+ * and all but one in vain.  In a queue of their own, only the first waits for the
+ * row, and the next one's turn is when that one's transaction ends; what he
+ * looks at then is the latest version.
+ *
+ * It is an advisory lock of a class of its own, on the key or what that hashes
+ * to.  Nothing depends on it but the order of those who wait: it is held only by
+ * who waits for the row or has it.  Hence nobody queues up for a row that he may
+ * have locked himself.
+ */
+static void
+queue_up(Cart *cart, Line *line)
+{
+	TupleDesc	desc = RelationGetDescr(cart->rel);
+	Form_pg_attribute att = TupleDescAttr(desc, cart->st->key_attno - 1);
+	bool		isnull;
+	Datum		key = heap_getattr(line->row, att->attnum, desc, &isnull);
+	uint32		number = att->attbyval ? (uint32) key :
+		datum_image_hash(key, att->attbyval, att->attlen);
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, RelationGetRelid(cart->rel),
+						 number, QUEUE_LOCK_CLASS);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/*
  * Lock the latest version of the row that was looked at.  Under READ COMMITTED
  * it may be gone or have got another key by now; then another row may have the
  * key, so look again.
@@ -287,6 +343,20 @@ row_lock(Cart *cart, Line *line, bool wait)
 	bool		again = false;
 	bool		moved;
 	LockResult	result;
+
+	if (wait && line->contended)
+	{
+		queue_up(cart, line);
+		if (!IsolationUsesXactSnapshot())
+		{
+			again = true;
+			if (!look_again(cart, line))
+			{
+				result = LOCK_NO_ROW;
+				goto done;
+			}
+		}
+	}
 
 	for (;;)
 	{
@@ -621,7 +691,10 @@ write_plain(Cart *cart, Line *line, int64 delta, bool locked)
 	if (compat_table_tuple_update(cart->rel, &line->tid, slot,
 								  GetCurrentCommandId(true), locked, &tmfd,
 								  &lockmode, &update_indexes) != TM_Ok)
+	{
+		line->contended = !locked;
 		return false;
+	}
 	if (compat_update_indexes(update_indexes))
 	{
 		EState	   *estate = executor_state(cart);

@@ -66,6 +66,7 @@ typedef struct Line
 	ItemPointerData tid;
 	HeapTuple	row;			/* a copy of it */
 	bool		free;			/* nobody held it when it was looked at */
+	bool		contended;		/* somebody else did */
 	bool		crowded;		/* its page was nearly full, at the time */
 } Line;
 
