@@ -328,24 +328,22 @@ lock_line(Cart *cart, Line *line, bool wait)
 	}
 }
 
-static int64
-max_stock(Cart *cart)
+/*
+ * Could the column hold the stock and the line's quantity on top of it?
+ */
+static bool
+has_room(Cart *cart, Line *line)
 {
-	switch (cart->st->stock_type)
-	{
-		case INT2OID:
-			return PG_INT16_MAX;
-		case INT4OID:
-			return PG_INT32_MAX;
-		default:
-			return PG_INT64_MAX;
-	}
+	int64		max = cart->st->stock_type == INT2OID ? PG_INT16_MAX :
+		cart->st->stock_type == INT4OID ? PG_INT32_MAX : PG_INT64_MAX;
+
+	return line->stock <= max - line->qty;
 }
 
 static void
 check_overflow(Cart *cart, Line *line)
 {
-	if (line->stock > max_stock(cart) - line->qty)
+	if (!has_room(cart, line))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("stock of product %s out of range",
@@ -373,7 +371,7 @@ is_free_line(Cart *cart, Line *line)
 {
 	return line->free && line->stock_known &&
 		(cart->verb == VERB_SELL ? line->stock >= line->qty :
-		 line->stock <= max_stock(cart) - line->qty);
+		 has_room(cart, line));
 }
 
 static bool

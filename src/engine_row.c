@@ -107,6 +107,13 @@ stock_datum(int64 stock, Oid type)
 	}
 }
 
+static void
+set_stock(Cart *cart, Line *line, Datum value, bool isnull)
+{
+	line->stock_known = !isnull;
+	line->stock = isnull ? 0 : stock_value(value, cart->st->stock_type);
+}
+
 /*
  * Take a version of a line's row, palloc'd, as what is known of it.
  */
@@ -120,9 +127,7 @@ set_row(Cart *cart, Line *line, HeapTuple row)
 	if (line->row != NULL)
 		heap_freetuple(line->row);
 	line->row = row;
-	line->tid = row->t_self;
-	line->stock_known = !isnull;
-	line->stock = isnull ? 0 : stock_value(value, cart->st->stock_type);
+	set_stock(cart, line, value, isnull);
 }
 
 /*
@@ -266,7 +271,8 @@ lock_version(Cart *cart, Line *line, bool wait, bool *moved)
 {
 	RowState   *state = cart->engine_state;
 	int			flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
-	ItemPointerData tid = line->tid;	/* is moved along the update chain */
+	ItemPointerData tid = line->row->t_self;	/* is moved along the update
+												 * chain */
 	TM_FailureData tmfd;
 	TM_Result	result;
 
@@ -341,25 +347,30 @@ static LockResult
 row_lock(Cart *cart, Line *line, bool wait)
 {
 	bool		again = false;
+	bool		looked_again = false;
 	bool		moved;
 	LockResult	result;
 
 	if (wait && line->contended)
 	{
 		queue_up(cart, line);
-		if (!IsolationUsesXactSnapshot())
+		again = !IsolationUsesXactSnapshot();
+	}
+
+	for (;; again = true)
+	{
+		if (again)
 		{
-			again = true;
+			if (looked_again)
+				PopActiveSnapshot();
+			looked_again = true;
 			if (!look_again(cart, line))
 			{
 				result = LOCK_NO_ROW;
 				goto done;
 			}
 		}
-	}
 
-	for (;;)
-	{
 		switch (lock_version(cart, line, wait, &moved))
 		{
 			case TM_Ok:
@@ -391,19 +402,10 @@ row_lock(Cart *cart, Line *line, bool wait)
 			default:
 				elog(ERROR, "unexpected result of table_tuple_lock");
 		}
-
-		if (again)
-			PopActiveSnapshot();
-		again = true;
-		if (!look_again(cart, line))
-		{
-			result = LOCK_NO_ROW;
-			goto done;
-		}
 	}
 
 done:
-	if (again)
+	if (looked_again)
 		PopActiveSnapshot();
 	return result;
 }
@@ -650,15 +652,14 @@ make_room(Cart *cart, Line *line)
 
 	if (!line->crowded)
 		return;
-	buffer = ReadBuffer(cart->rel, ItemPointerGetBlockNumber(&line->tid));
+	buffer = ReadBuffer(cart->rel, ItemPointerGetBlockNumber(&line->row->t_self));
 	compat_heap_page_prune_opt(cart->rel, buffer);
 	ReleaseBuffer(buffer);
 }
 
 /*
- * Update a row of a plain table whose triggers have nothing to do.  Of the
- * executor that needs nothing but, if the new version has to go to another
- * page, index entries.
+ * Update a row of a plain table.  Of the executor that needs nothing but, if the
+ * new version has to go to another page, index entries.
  *
  * False, with nothing written, if it takes the executor, be it to say which
  * constraint is violated.  And for a row that is not locked, if it is no longer
@@ -677,9 +678,8 @@ write_plain(Cart *cart, Line *line, int64 delta, bool locked)
 
 	if (!st->plain || !plan_checks(cart))
 		return false;
-	if (st->triggers > ROW_TRIGGERS_OF_NEW_ROWS ||
-		(st->triggers == ROW_TRIGGERS_OF_NEW_ROWS &&
-		 TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(line->row->t_data))))
+	if (st->triggers == ROW_TRIGGERS_OF_NEW_ROWS &&
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(line->row->t_data)))
 		return false;
 
 	slot = fill_new_slot(cart, line, line->stock + delta);
@@ -688,7 +688,7 @@ write_plain(Cart *cart, Line *line, int64 delta, bool locked)
 	CheckCmdReplicaIdentity(cart->rel, CMD_UPDATE);
 
 	make_room(cart, line);
-	if (compat_table_tuple_update(cart->rel, &line->tid, slot,
+	if (compat_table_tuple_update(cart->rel, &line->row->t_self, slot,
 								  GetCurrentCommandId(true), locked, &tmfd,
 								  &lockmode, &update_indexes) != TM_Ok)
 	{
@@ -815,8 +815,7 @@ row_write(Cart *cart, Line *line, int64 delta)
 		bool		isnull;
 		Datum		stock = slot_getattr(slot, cart->st->stock_attno, &isnull);
 
-		line->stock_known = !isnull;
-		line->stock = isnull ? 0 : stock_value(stock, cart->st->stock_type);
+		set_stock(cart, line, stock, isnull);
 	}
 	if (state->rri->ri_TrigDesc != NULL)
 		AfterTriggerEndQuery(estate);

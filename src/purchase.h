@@ -22,7 +22,6 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "nodes/bitmapset.h"
-#include "storage/itemptr.h"
 #include "utils/relcache.h"
 
 #include "compat.h"
@@ -62,9 +61,8 @@ typedef struct Line
 	bool		stock_known;	/* stock was read; not so if busy or missing */
 	int64		stock;			/* as last read; after a write, what remains */
 
-	/* of the row engine: the version that was looked at, or was locked */
-	ItemPointerData tid;
-	HeapTuple	row;			/* a copy of it */
+	/* of the row engine */
+	HeapTuple	row;			/* copy of the version looked at, or locked */
 	bool		free;			/* nobody held it when it was looked at */
 	bool		contended;		/* somebody else did */
 	bool		crowded;		/* its page was nearly full, at the time */
@@ -154,9 +152,10 @@ struct StockTable
 
 	Oid			stock_type;		/* base type: INT2OID, INT4OID or INT8OID */
 	RowTriggers triggers;
-	bool		plain;			/* its rows are but stored: no generated
-								 * columns, no partition's bound, no CHECK
-								 * that would have to be planned anew */
+	bool		plain;			/* its rows are but stored: no trigger but of
+								 * new rows, no generated columns, no
+								 * partition's bound, no CHECK that would have
+								 * to be planned anew */
 
 	Oid			index;			/* unique index of the key, if a row engine
 								 * could use it */

@@ -606,14 +606,15 @@ row_triggers(Relation rel, AttrNumber stock_attno)
  * Is it one whose rows need no more than to be checked and stored?
  */
 static bool
-is_plain(Relation rel)
+is_plain(Relation rel, RowTriggers triggers)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
 	for (int i = 0; i < desc->natts; i++)
 		if (TupleDescAttr(desc, i)->attgenerated != '\0')
 			return false;
-	return !rel->rd_rel->relispartition;
+	return !rel->rd_rel->relispartition &&
+		triggers <= ROW_TRIGGERS_OF_NEW_ROWS;
 }
 
 /*
@@ -650,7 +651,7 @@ inspect(Relation rel, const char *key_column, const char *stock_column,
 	if (reason != NULL)
 		st->sql_reason = reason;
 	st->triggers = row_triggers(rel, st->stock_attno);
-	st->plain = is_plain(rel);
+	st->plain = is_plain(rel, st->triggers);
 
 	MemoryContextSwitchTo(cxt);
 	st->updated_cols = bms_make_singleton(st->stock_attno -
