@@ -1,5 +1,11 @@
 # shellcheck shell=bash
-# Throw-away clusters, for scripts that test/private runs.
+# Sums of results, and throw-away clusters for scripts that test/private runs.
+
+# Prints one "N passed, N failed" for all such lines of the files.
+sum_results() {
+	awk '/^[0-9]+ passed, [0-9]+ failed$/ { p += $1; f += $3 }
+		END { printf "%d passed, %d failed\n", p, f }' "$@"
+}
 
 # Creates and starts a cluster with the given lines of postgresql.conf.
 # Usage: start_cluster NAME [SETTING...]
