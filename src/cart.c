@@ -12,10 +12,10 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "utils/builtins.h"
@@ -27,9 +27,6 @@
 #include "utils/timeout.h"
 
 #include "purchase.h"
-
-/* of a product key, in a message */
-#define MAX_KEY_BYTES 200
 
 static const struct
 {
@@ -73,12 +70,7 @@ worst_line(Cart *cart)
 static char *
 line_name(Cart *cart, Line *line)
 {
-	char	   *text = product_text(line->product, cart->product_type);
-	int			len = strlen(text);
-
-	if (len > MAX_KEY_BYTES)
-		text[pg_mbcliplen(text, len, MAX_KEY_BYTES)] = '\0';
-	return text;
+	return clip_key(product_text(line->product, cart->product_type));
 }
 
 /*
@@ -245,8 +237,13 @@ lock_and_wait(Cart *cart, Line *line)
 	}
 	PG_CATCH();
 	{
+		/*
+		 * The timer may have fired together with another error.  Then its
+		 * interrupt is still pending, and without the indicator it would pass
+		 * for a cancel by the user: keep it, as LockErrorCleanup() does.
+		 */
 		if (bound > 0)
-			disable_timeout(LOCK_TIMEOUT, false);
+			disable_timeout(LOCK_TIMEOUT, true);
 		if (geterrcode() == ERRCODE_LOCK_NOT_AVAILABLE)
 		{
 			/* only the words change: this still ends the (sub)transaction */
@@ -276,7 +273,7 @@ lock_and_wait(Cart *cart, Line *line)
 static void
 decide(Cart *cart, Line *line)
 {
-	if (!line->stock_known)
+	if (!line->stock_known && cart->verb != VERB_SET_STOCK)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the stock of product %s is null",
@@ -329,7 +326,7 @@ lock_line(Cart *cart, Line *line, bool wait)
 }
 
 /*
- * Could the column hold the stock and the line's quantity on top of it?
+ * Could the column hold what the line would write?
  */
 static bool
 has_room(Cart *cart, Line *line)
@@ -337,28 +334,52 @@ has_room(Cart *cart, Line *line)
 	int64		max = cart->st->stock_type == INT2OID ? PG_INT16_MAX :
 		cart->st->stock_type == INT4OID ? PG_INT32_MAX : PG_INT64_MAX;
 
-	return line->stock <= max - line->qty;
+	switch (cart->verb)
+	{
+		case VERB_RESTOCK:
+			return line->stock <= max - line->qty;
+		case VERB_SET_STOCK:
+			return line->qty <= max;
+		default:
+			return true;
+	}
 }
 
 static void
 check_overflow(Cart *cart, Line *line)
 {
+	const char *product = line_name(cart, line);
+	const char *type = format_type_be(cart->st->stock_type);
+	const char *column = cart->st->stock_column;
+
 	if (!has_room(cart, line))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("stock of product %s out of range",
-						line_name(cart, line)),
+				 errmsg("stock of product %s out of range", product),
+				 cart->verb == VERB_RESTOCK ?
 				 errdetail("Product %s has " INT64_FORMAT " in stock; adding " INT64_FORMAT " exceeds type %s of column \"%s\".",
-						   line_name(cart, line), line->stock, line->qty,
-						   format_type_be(cart->st->stock_type),
-						   cart->st->stock_column),
+						   product, line->stock, line->qty, type, column) :
+				 errdetail("The value " INT64_FORMAT " exceeds type %s of column \"%s\".",
+						   line->qty, type, column),
 				 errtablecol(cart->rel, cart->st->stock_attno)));
 }
 
-static int64
-line_delta(Cart *cart, Line *line)
+/*
+ * What a line's stock is to be, given what was read last.
+ */
+int64
+line_new_stock(Cart *cart, Line *line)
 {
-	return cart->verb == VERB_SELL ? -line->qty : line->qty;
+	switch (cart->verb)
+	{
+		case VERB_SELL:
+			return line->stock - line->qty;
+		case VERB_RESTOCK:
+			return line->stock + line->qty;
+		default:
+			Assert(cart->verb == VERB_SET_STOCK);
+			return line->qty;
+	}
 }
 
 /*
@@ -369,16 +390,17 @@ line_delta(Cart *cart, Line *line)
 static bool
 is_free_line(Cart *cart, Line *line)
 {
-	return line->free && line->stock_known &&
-		(cart->verb == VERB_SELL ? line->stock >= line->qty :
-		 has_room(cart, line));
+	if (!line->free || !line->stock_known)
+		return false;
+	return cart->verb != VERB_SELL ? has_room(cart, line) :
+		line->stock >= line->qty;
 }
 
 static bool
 write_free_line(Cart *cart, Line *line)
 {
 	CHECK_FOR_INTERRUPTS();
-	if (!cart->engine->write_free(cart, line, line_delta(cart, line)))
+	if (!cart->engine->write_free(cart, line))
 		return false;
 	line->outcome = OUTCOME_SOLD;
 	return true;
@@ -388,16 +410,26 @@ static void
 write_line(Cart *cart, Line *line)
 {
 	CHECK_FOR_INTERRUPTS();
-	if (cart->verb == VERB_RESTOCK)
-		check_overflow(cart, line);
-	cart->engine->write(cart, line, line_delta(cart, line));
-	if (!line->stock_known)
+	check_overflow(cart, line);
+	if (!cart->engine->write(cart, line))
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 				 errmsg("the update of product %s did not take place",
 						line_name(cart, line)),
 				 errdetail("A trigger or rule on table \"%s\" suppressed it or took the units.",
 						   RelationGetRelationName(cart->rel)),
+				 errtablecol(cart->rel, cart->st->stock_attno)));
+
+	/* a trigger that changes the stock is no better than another statement */
+	if (cart->st->guarded && line->remaining != line_new_stock(cart, line))
+		ereport(ERROR,
+				(errcode(ERRCODE_STOCK_GUARDED),
+				 errmsg("column \"%s\" of table \"%s\" is guarded",
+						cart->st->stock_column,
+						RelationGetRelationName(cart->rel)),
+				 errdetail("A trigger has changed the stock of product %s from " INT64_FORMAT " to " INT64_FORMAT ".",
+						   line_name(cart, line), line_new_stock(cart, line),
+						   line->remaining),
 				 errtablecol(cart->rel, cart->st->stock_attno)));
 	line->outcome = OUTCOME_SOLD;
 }
@@ -507,6 +539,17 @@ prepare_lines(Cart *cart)
 }
 
 /*
+ * How long a sale waits for a row: what the session says, or else the table.
+ */
+static int
+lock_wait_as_set(StockTable *st)
+{
+	if (purchase_lock_wait_is_set || st->lock_wait == LOCK_WAIT_UNSET)
+		return purchase_lock_wait;
+	return st->lock_wait;
+}
+
+/*
  * Run a cart: every line has an outcome then, but the stock table stays open
  * for the error that may be raised from it.
  */
@@ -514,6 +557,8 @@ static void
 run_cart(Cart *cart)
 {
 	stock_table_open(cart);
+	cart->lock_wait = cart->patience == PATIENCE_NONE ? 0 :
+		cart->patience == PATIENCE_UNBOUNDED ? -1 : lock_wait_as_set(cart->st);
 	prepare_lines(cart);
 
 	/*
@@ -544,11 +589,29 @@ run_or_raise(Cart *cart)
 }
 
 static void
+prevent_if_parallel(Cart *cart)
+{
+	if (IsInParallelMode())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("cannot execute %s during a parallel operation",
+						cart->function),
+				 errhint("Declare the function that calls it PARALLEL UNSAFE.")));
+}
+
+static void
 prevent_if_read_only(Cart *cart)
 {
 	/* heap_update() does not look: a standby would fail inside of it */
-	PreventCommandIfReadOnly(cart->function);
-	PreventCommandIfParallelMode(cart->function);
+	if (XactReadOnly)
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot execute %s in a read-only transaction",
+						cart->function),
+				 RecoveryInProgress() ?
+				 errhint("This server is a standby: connect to its primary.") :
+				 errhint("Begin the transaction as READ WRITE, and see that default_transaction_read_only is off.")));
+	prevent_if_parallel(cart);
 }
 
 /*
@@ -559,7 +622,6 @@ cart_sell(Cart *cart)
 {
 	prevent_if_read_only(cart);
 	cart->verb = VERB_SELL;
-	cart->lock_wait = purchase_lock_wait;
 	run_or_raise(cart);
 }
 
@@ -584,10 +646,7 @@ take_back(Cart *cart)
 		Line	   *line = &cart->lines[i];
 
 		if (line->outcome == OUTCOME_SOLD)
-		{
 			line->outcome = OUTCOME_AVAILABLE;
-			line->stock += line->qty;
-		}
 	}
 }
 
@@ -609,14 +668,14 @@ cart_try_sell(Cart *cart)
 	cart->verb = VERB_SELL;
 	if (cart->nlines == 1)
 	{
-		cart->lock_wait = 0;
+		cart->patience = PATIENCE_NONE;
 		(void) try_cart(cart);
-		if (purchase_lock_wait == 0 ||
+		if (lock_wait_as_set(cart->st) == 0 ||
 			worst_line(cart)->outcome != OUTCOME_BUSY)
 			return;
 	}
 
-	cart->lock_wait = purchase_lock_wait;
+	cart->patience = PATIENCE_AS_SET;
 	error = run_in_subtransaction(try_cart, cart);
 	if (error != NULL || worst_line(cart)->outcome > OUTCOME_SOLD)
 		take_back(cart);
@@ -648,7 +707,20 @@ cart_restock(Cart *cart)
 {
 	prevent_if_read_only(cart);
 	cart->verb = VERB_RESTOCK;
-	cart->lock_wait = -1;
+	cart->patience = PATIENCE_UNBOUNDED;
+	run_or_raise(cart);
+}
+
+/*
+ * Set the stock of a cart's only line, and wait for it likewise: who has
+ * counted should not have to count again.
+ */
+void
+cart_set_stock(Cart *cart)
+{
+	prevent_if_read_only(cart);
+	cart->verb = VERB_SET_STOCK;
+	cart->patience = PATIENCE_UNBOUNDED;
 	run_or_raise(cart);
 }
 
@@ -658,7 +730,7 @@ cart_restock(Cart *cart)
 void
 cart_read(Cart *cart)
 {
-	PreventCommandIfParallelMode(cart->function);
+	prevent_if_parallel(cart);
 	cart->verb = VERB_READ;
 	run_or_raise(cart);
 }

@@ -17,6 +17,7 @@
 #include "rewrite/rewriteHandler.h"
 #include "storage/bufmgr.h"
 #include "utils/acl.h"
+#include "utils/guc.h"
 #include "utils/snapmgr.h"
 
 #if PG_VERSION_NUM < 150000
@@ -45,6 +46,12 @@
 #define owns_relation(relid, roleid) pg_class_ownercheck(relid, roleid)
 #define may_use_schema(oid, roleid) \
 	pg_namespace_aclcheck(oid, roleid, ACL_USAGE)
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define compat_guc_malloc(size) guc_malloc(LOG, size)
+#else
+#define compat_guc_malloc(size) malloc(size)
 #endif
 
 #if PG_VERSION_NUM >= 190000
@@ -199,13 +206,13 @@ make_one_relation(Relation rel, LOCKMODE lockmode, AclMode perms,
 	return one;
 }
 
-static inline void
-check_permissions(OneRelation one)
+static inline bool
+has_permissions(OneRelation one)
 {
 #if PG_VERSION_NUM >= 160000
-	ExecCheckPermissions(one.rtable, one.perminfos, true);
+	return ExecCheckPermissions(one.rtable, one.perminfos, false);
 #else
-	ExecCheckRTPerms(one.rtable, true);
+	return ExecCheckRTPerms(one.rtable, false);
 #endif
 }
 

@@ -45,12 +45,6 @@
 
 #include "purchase.h"
 
-/*
- * Of the advisory locks that one queues up with; 1 and 2 are those that SQL
- * functions take.
- */
-#define QUEUE_LOCK_CLASS 3
-
 /* So many more versions of a row its page shall have room for. */
 #define ROOM 4
 
@@ -107,13 +101,6 @@ stock_datum(int64 stock, Oid type)
 	}
 }
 
-static void
-set_stock(Cart *cart, Line *line, Datum value, bool isnull)
-{
-	line->stock_known = !isnull;
-	line->stock = isnull ? 0 : stock_value(value, cart->st->stock_type);
-}
-
 /*
  * Take a version of a line's row, palloc'd, as what is known of it.
  */
@@ -127,7 +114,8 @@ set_row(Cart *cart, Line *line, HeapTuple row)
 	if (line->row != NULL)
 		heap_freetuple(line->row);
 	line->row = row;
-	set_stock(cart, line, value, isnull);
+	line->stock_known = !isnull;
+	line->stock = isnull ? 0 : stock_value(value, cart->st->stock_type);
 }
 
 /*
@@ -147,17 +135,20 @@ is_free(HeapTupleHeader row)
 /*
  * Is another transaction about to commit a new version of this row, or does it
  * hold a lock that an update has to wait for?  Asked while its page is locked.
- * A guess: if there are several lockers, "no", as we may be one of them.
+ * If there are several lockers, "no", as we may be one of them.
  */
 static bool
 is_contended(HeapTupleHeader row)
 {
+	TransactionId xmax = HeapTupleHeaderGetRawXmax(row);
+
 	if ((row->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) != 0)
 		return false;
 	if (HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask) &&
 		HEAP_XMAX_IS_KEYSHR_LOCKED(row->t_infomask))
 		return false;
-	return !TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmax(row));
+	return !TransactionIdIsCurrentTransactionId(xmax) &&
+		TransactionIdIsInProgress(xmax);
 }
 
 /*
@@ -198,6 +189,7 @@ fetch_row(Cart *cart, Line *line, IndexScanDesc scan)
 		line->free = cart->verb != VERB_READ && is_free(tuple.t_data);
 		line->contended = !line->free && is_contended(tuple.t_data);
 		line->crowded = is_crowded(buffer, &tuple);
+		line->root = scan->xs_heaptid;
 		set_row(cart, line, heap_copytuple(&tuple));
 		pgstat_count_heap_fetch(scan->indexRelation);
 	}
@@ -290,6 +282,7 @@ lock_version(Cart *cart, Line *line, bool wait, bool *moved)
 	 */
 	result = table_tuple_lock(cart->rel, &tid, GetActiveSnapshot(),
 							  state->lock_slot, GetCurrentCommandId(false),
+							  cart->st->stock_in_key ? LockTupleExclusive :
 							  LockTupleNoKeyExclusive,
 							  wait ? LockWaitBlock : LockWaitSkip,
 							  flags, &tmfd);
@@ -308,105 +301,150 @@ lock_version(Cart *cart, Line *line, bool wait, bool *moved)
 }
 
 /*
- * Queue up for a row, before waiting for it.
+ * A place in the queue for a row.
  *
- * Who waits for a row waits for the transaction that wrote the version he has
+ * Who waits for a row waits for the transaction that wrote the version that was
  * found.  Of many, each then goes through all versions that were written
  * meanwhile, to wait for the last one's writer, so that a commit wakes them all
- * and all but one in vain.  In a queue of their own, only the first waits for the
- * row, and the next one's turn is when that one's transaction ends; what he
- * looks at then is the latest version.
+ * and all but one in vain.  In a queue of their own, only the first waits for
+ * the row.  It leaves the queue when it has the row's lock; then the next one
+ * looks at the row's latest version and waits for that one's writer.
  *
- * It is an advisory lock of a class of its own, on the key or what that hashes
- * to.  Nothing depends on it but the order of those who wait: it is held only by
- * who waits for the row or has it.  Hence nobody queues up for a row that he may
- * have locked himself.
+ * The queue's lock has the root of the row's HOT chain as its name: where the
+ * index entry points to.  Whoever waits in the queue, or at its head for the
+ * row, has an active snapshot that sees the row there, so that nobody can put
+ * another row in that place: no two rows share a queue.  An update that is not
+ * HOT gives the row a new root, and who comes later another queue: then two wait
+ * for the row, which is as well.
+ *
+ * So the lock adds no deadlock.  It is held only by who waits for the row, and
+ * to wait for it means to wait for the row's holder.  That holder itself never
+ * queues up for the row: is_contended() denies it.  A transaction holds at most
+ * one of these locks, and none when a call is over.
+ *
+ * The lock's type is that of a module that PostgreSQL has no longer, so that
+ * nobody's advisory locks get in the way.
  */
-static void
-queue_up(Cart *cart, Line *line)
+typedef struct Queue
 {
-	TupleDesc	desc = RelationGetDescr(cart->rel);
-	Form_pg_attribute att = TupleDescAttr(desc, cart->st->key_attno - 1);
-	bool		isnull;
-	Datum		key = heap_getattr(line->row, att->attnum, desc, &isnull);
-	uint32		number = att->attbyval ? (uint32) key :
-		datum_image_hash(key, att->attbyval, att->attlen);
+	bool		joined;
+	ItemPointerData root;
+} Queue;
+
+static void
+set_queue_tag(LOCKTAG *tag, Cart *cart, ItemPointer root)
+{
+	tag->locktag_field1 = MyDatabaseId;
+	tag->locktag_field2 = RelationGetRelid(cart->rel);
+	tag->locktag_field3 = ItemPointerGetBlockNumber(root);
+	tag->locktag_field4 = ItemPointerGetOffsetNumber(root);
+	tag->locktag_type = LOCKTAG_USERLOCK;
+	tag->locktag_lockmethodid = USER_LOCKMETHOD;
+}
+
+static void
+leave_queue(Cart *cart, Queue *queue)
+{
 	LOCKTAG		tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, RelationGetRelid(cart->rel),
-						 number, QUEUE_LOCK_CLASS);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	if (!queue->joined)
+		return;
+	set_queue_tag(&tag, cart, &queue->root);
+	(void) LockRelease(&tag, ExclusiveLock, false);
+	queue->joined = false;
 }
 
 /*
- * Lock the latest version of the row that was looked at.  Under READ COMMITTED
- * it may be gone or have got another key by now; then another row may have the
- * key, so look again.
+ * Wait for the head of the row's queue.  False if it was reached before.
+ */
+static bool
+join_queue(Cart *cart, Line *line, Queue *queue)
+{
+	LOCKTAG		tag;
+
+	if (queue->joined && ItemPointerEquals(&queue->root, &line->root))
+		return false;
+	leave_queue(cart, queue);
+	set_queue_tag(&tag, cart, &line->root);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	queue->joined = true;
+	queue->root = line->root;
+	return true;
+}
+
+/*
+ * Lock the version that was looked at, or where the isolation level allows it,
+ * the latest one.  False if it is gone, or has got another key.
+ */
+static bool
+lock_looked_at(Cart *cart, Line *line, bool wait, LockResult *result)
+{
+	bool		moved;
+
+	switch (lock_version(cart, line, wait, &moved))
+	{
+		case TM_Ok:
+			*result = LOCK_OK;
+			return !moved || has_key(cart, line);
+
+		case TM_WouldBlock:
+			*result = LOCK_BUSY;
+			return true;
+
+		case TM_Updated:
+		case TM_Deleted:
+			if (IsolationUsesXactSnapshot())
+				ereport(ERROR,
+						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						 errmsg("could not serialize access due to concurrent update"),
+						 errhint("Retry the transaction."),
+						 errtable(cart->rel)));
+			return false;
+
+		case TM_SelfModified:
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+					 errmsg("the product's row was already modified by an operation triggered by the current command"),
+					 errtable(cart->rel)));
+
+		default:
+			elog(ERROR, "unexpected result of table_tuple_lock");
+	}
+}
+
+/*
+ * Lock the latest version of a line's row.  Under READ COMMITTED what was looked
+ * at may be stale: somebody was faster, or we have waited in the queue.  Another
+ * row may have the key by now, so look again.
  */
 static LockResult
 row_lock(Cart *cart, Line *line, bool wait)
 {
-	bool		again = false;
-	bool		looked_again = false;
-	bool		moved;
+	Queue		queue = {false};
 	LockResult	result;
+	bool		looked_again = false;
 
-	if (wait && line->contended)
+	for (;;)
 	{
-		queue_up(cart, line);
-		again = !IsolationUsesXactSnapshot();
-	}
+		bool		waited = wait && line->contended &&
+			join_queue(cart, line, &queue);
 
-	for (;; again = true)
-	{
-		if (again)
+		if ((!waited || IsolationUsesXactSnapshot()) &&
+			lock_looked_at(cart, line, wait, &result))
+			break;
+
+		if (looked_again)
+			PopActiveSnapshot();
+		looked_again = true;
+		if (!look_again(cart, line))
 		{
-			if (looked_again)
-				PopActiveSnapshot();
-			looked_again = true;
-			if (!look_again(cart, line))
-			{
-				result = LOCK_NO_ROW;
-				goto done;
-			}
-		}
-
-		switch (lock_version(cart, line, wait, &moved))
-		{
-			case TM_Ok:
-				if (moved && !has_key(cart, line))
-					break;
-				result = LOCK_OK;
-				goto done;
-
-			case TM_WouldBlock:
-				result = LOCK_BUSY;
-				goto done;
-
-			case TM_Updated:
-			case TM_Deleted:
-				if (IsolationUsesXactSnapshot())
-					ereport(ERROR,
-							(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-							 errmsg("could not serialize access due to concurrent update"),
-							 errhint("Retry the transaction."),
-							 errtable(cart->rel)));
-				break;
-
-			case TM_SelfModified:
-				ereport(ERROR,
-						(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-						 errmsg("the product's row was already modified by an operation triggered by the current command"),
-						 errtable(cart->rel)));
-
-			default:
-				elog(ERROR, "unexpected result of table_tuple_lock");
+			result = LOCK_NO_ROW;
+			break;
 		}
 	}
-
-done:
 	if (looked_again)
 		PopActiveSnapshot();
+	leave_queue(cart, &queue);
 	return result;
 }
 
@@ -608,6 +646,19 @@ satisfies_constraints(Cart *cart, TupleTableSlot *slot)
  */
 
 /*
+ * What the guard asks is known here: that it is us, and after the write, in
+ * write_line() of cart.c, that no other trigger has changed the stock.  The
+ * TriggerDesc is a copy of our own.
+ */
+static void
+disable_guard(StockTable *st, TriggerDesc *trigdesc)
+{
+	for (int i = 0; i < trigdesc->numtriggers; i++)
+		if (trigdesc->triggers[i].tgfoid == st->guard_function)
+			trigdesc->triggers[i].tgenabled = TRIGGER_DISABLED;
+}
+
+/*
  * The executor state that ExecSimpleRelationUpdate() wants, and index entries.
  */
 static EState *
@@ -630,9 +681,11 @@ executor_state(Cart *cart)
 	compat_EvalPlanQualInit(&state->epq, estate);
 	ExecOpenIndices(rri, false);
 
-	/* don't let it ask them */
+	/* don't let it ask triggers that have nothing to do */
 	if (cart->st->triggers == ROW_TRIGGERS_NONE)
 		rri->ri_TrigDesc = NULL;
+	else if (cart->st->guarded)
+		disable_guard(cart->st, rri->ri_TrigDesc);
 
 	state->estate = estate;
 	state->rri = rri;
@@ -667,9 +720,10 @@ make_room(Cart *cart, Line *line)
  * the page locked, so that what it does update is the latest version.
  */
 static bool
-write_plain(Cart *cart, Line *line, int64 delta, bool locked)
+write_plain(Cart *cart, Line *line, bool locked)
 {
 	StockTable *st = cart->st;
+	int64		stock = line_new_stock(cart, line);
 	RowState   *state = cart->engine_state;
 	TupleTableSlot *slot;
 	TM_FailureData tmfd;
@@ -682,7 +736,7 @@ write_plain(Cart *cart, Line *line, int64 delta, bool locked)
 		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(line->row->t_data)))
 		return false;
 
-	slot = fill_new_slot(cart, line, line->stock + delta);
+	slot = fill_new_slot(cart, line, stock);
 	if (!satisfies_constraints(cart, slot))
 		return false;
 	CheckCmdReplicaIdentity(cart->rel, CMD_UPDATE);
@@ -702,7 +756,7 @@ write_plain(Cart *cart, Line *line, int64 delta, bool locked)
 		ResetPerTupleExprContext(estate);
 		compat_insert_index_tuples(state->rri, slot, estate, update_indexes);
 	}
-	line->stock += delta;
+	line->remaining = stock;
 	return true;
 }
 
@@ -712,7 +766,7 @@ write_plain(Cart *cart, Line *line, int64 delta, bool locked)
  * assertion says so: with assertions, every row is locked first.
  */
 static bool
-row_write_free(Cart *cart, Line *line, int64 delta)
+row_write_free(Cart *cart, Line *line)
 {
 #ifdef USE_ASSERT_CHECKING
 	const bool	possible = false;
@@ -720,7 +774,7 @@ row_write_free(Cart *cart, Line *line, int64 delta)
 	const bool	possible = true;
 #endif
 
-	return possible && write_plain(cart, line, delta, false);
+	return possible && write_plain(cart, line, false);
 }
 
 /*
@@ -728,7 +782,7 @@ row_write_free(Cart *cart, Line *line, int64 delta)
  * fired may have changed it since; then what was decided must still hold.
  */
 static bool
-fetch_again(Cart *cart, Line *line, int64 delta)
+fetch_again(Cart *cart, Line *line)
 {
 	LockResult	result;
 
@@ -739,7 +793,7 @@ fetch_again(Cart *cart, Line *line, int64 delta)
 		result = row_lock(cart, line, true);
 	PopActiveSnapshot();
 	return result == LOCK_OK && line->stock_known &&
-		(delta > 0 || line->stock >= -delta);
+		(cart->verb != VERB_SELL || line->stock >= line->qty);
 }
 
 /*
@@ -782,43 +836,41 @@ update_row(RowState *state, bool user_triggers)
 	PG_END_TRY();
 }
 
-static void
-row_write(Cart *cart, Line *line, int64 delta)
+static bool
+row_write(Cart *cart, Line *line)
 {
 	RowState   *state = cart->engine_state;
-	bool		user_triggers = cart->st->triggers == ROW_TRIGGERS_USER;
 	EState	   *estate;
 	TupleTableSlot *slot;
+	bool		isnull = true;
 
-	if (write_plain(cart, line, delta, true))
-		return;
+	if (write_plain(cart, line, true))
+		return true;
 
-	if (user_triggers && line != cart->lines && !fetch_again(cart, line, delta))
-	{
-		line->stock_known = false;
-		return;
-	}
+	/* a user's trigger may have changed it, or a foreign key's cascade */
+	if (cart->st->triggers >= ROW_TRIGGERS_INTERNAL && line != cart->lines &&
+		!fetch_again(cart, line))
+		return false;
 	make_room(cart, line);
 	estate = executor_state(cart);
 	prepare_checks(cart, estate, state->rri);
 	ResetPerTupleExprContext(estate);
 	estate->es_output_cid = GetCurrentCommandId(true);
 	ExecStoreHeapTuple(line->row, state->old_slot, false);
-	slot = fill_new_slot(cart, line, line->stock + delta);
+	slot = fill_new_slot(cart, line, line_new_stock(cart, line));
 
 	if (state->rri->ri_TrigDesc != NULL)
 		AfterTriggerBeginQuery();
-	update_row(state, user_triggers);
-	line->stock_known = false;
+	update_row(state, cart->st->triggers == ROW_TRIGGERS_USER);
 	if (ItemPointerIsValid(&slot->tts_tid))
 	{
-		bool		isnull;
 		Datum		stock = slot_getattr(slot, cart->st->stock_attno, &isnull);
 
-		set_stock(cart, line, stock, isnull);
+		line->remaining = isnull ? 0 : stock_value(stock, cart->st->stock_type);
 	}
 	if (state->rri->ri_TrigDesc != NULL)
 		AfterTriggerEndQuery(estate);
+	return !isnull;
 }
 
 static void

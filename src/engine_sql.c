@@ -55,15 +55,13 @@ operator_text(Oid opno)
 static char *
 plan_text(Cart *cart, int plan)
 {
-	static const char *const patterns[N_PLANS] = {
-		[PLAN_LOOK] = "",
-		[PLAN_LOCK_SKIP] = " FOR NO KEY UPDATE SKIP LOCKED",
-		[PLAN_LOCK_NOWAIT] = " FOR NO KEY UPDATE NOWAIT",
-		[PLAN_LOCK_WAIT] = " FOR NO KEY UPDATE",
-		[PLAN_TAKE] = "-",
-		[PLAN_ADD] = "+",
+	static const char *const waits[] = {
+		[PLAN_LOCK_SKIP] = " SKIP LOCKED",
+		[PLAN_LOCK_NOWAIT] = " NOWAIT",
+		[PLAN_LOCK_WAIT] = "",
 	};
 	StockTable *st = cart->st;
+	const char *strength = st->stock_in_key ? "UPDATE" : "NO KEY UPDATE";
 	Relation	rel = cart->rel;
 	const char *table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 												   RelationGetRelationName(rel));
@@ -82,15 +80,20 @@ plan_text(Cart *cart, int plan)
 
 	initStringInfo(&sql);
 	if (plan < PLAN_TAKE)
-		appendStringInfo(&sql,
-						 "SELECT t.%s::pg_catalog.int8 FROM %s AS t WHERE %s %s $1%s",
-						 stock, table, key, operator_text(st->eq_operator),
-						 patterns[plan]);
-	else
 	{
 		appendStringInfo(&sql,
-						 "UPDATE %s AS t SET %s = t.%s OPERATOR(pg_catalog.%s) $2 WHERE %s %s $1",
-						 table, stock, stock, patterns[plan], key,
+						 "SELECT t.%s::pg_catalog.int8 FROM %s AS t WHERE %s %s $1",
+						 stock, table, key, operator_text(st->eq_operator));
+		if (plan != PLAN_LOOK)
+			appendStringInfo(&sql, " FOR %s%s", strength, waits[plan]);
+	}
+	else
+	{
+		appendStringInfo(&sql, "UPDATE %s AS t SET %s = ", table, stock);
+		if (plan != PLAN_SET)
+			appendStringInfo(&sql, "t.%s OPERATOR(pg_catalog.%s) ", stock,
+							 plan == PLAN_TAKE ? "-" : "+");
+		appendStringInfo(&sql, "$2 WHERE %s %s $1", key,
 						 operator_text(st->eq_operator));
 		if (plan == PLAN_TAKE)
 			appendStringInfo(&sql, " AND t.%s OPERATOR(pg_catalog.>=) $2",
@@ -123,14 +126,13 @@ get_plan(Cart *cart, int plan)
 }
 
 /*
- * Run a plan and take the stock from its only row.
+ * Run a plan and return the stock from its only row.
  */
 static bool
-run_plan(Cart *cart, Line *line, int plan, int64 qty)
+run_plan(Cart *cart, Line *line, int plan, int64 *stock, bool *isnull)
 {
-	Datum		values[2] = {line->key, Int64GetDatum(qty)};
-	bool		isnull = true;
-	Datum		value = (Datum) 0;
+	Datum		values[2] = {line->key, Int64GetDatum(line->qty)};
+	Datum		value;
 
 	if (SPI_execute_plan(get_plan(cart, plan), values, NULL,
 						 plan == PLAN_LOOK, 0) < 0)
@@ -149,10 +151,23 @@ run_plan(Cart *cart, Line *line, int plan, int64 qty)
 		return false;
 	}
 	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
-						  &isnull);
-	line->stock_known = !isnull;
-	line->stock = isnull ? 0 : DatumGetInt64(value);
+						  isnull);
+	*stock = *isnull ? 0 : DatumGetInt64(value);
 	SPI_freetuptable(SPI_tuptable);
+	return true;
+}
+
+/*
+ * Read a line's stock, with a lock or without.
+ */
+static bool
+read_stock(Cart *cart, Line *line, int plan)
+{
+	bool		isnull;
+
+	if (!run_plan(cart, line, plan, &line->stock, &isnull))
+		return false;
+	line->stock_known = !isnull;
 	return true;
 }
 
@@ -166,7 +181,7 @@ sql_open(pg_attribute_unused() Cart *cart)
 static bool
 sql_look(Cart *cart, Line *line)
 {
-	return run_plan(cart, line, PLAN_LOOK, 0);
+	return read_stock(cart, line, PLAN_LOOK);
 }
 
 typedef struct LockAttempt
@@ -181,8 +196,8 @@ lock_nowait(void *arg)
 {
 	LockAttempt *attempt = arg;
 
-	attempt->found = run_plan(attempt->cart, attempt->line, PLAN_LOCK_NOWAIT,
-							  0);
+	attempt->found = read_stock(attempt->cart, attempt->line,
+								PLAN_LOCK_NOWAIT);
 	return attempt->found;
 }
 
@@ -192,7 +207,7 @@ try_lock(Cart *cart, Line *line)
 	LockAttempt attempt = {cart, line, false};
 	ErrorData  *error;
 
-	if (run_plan(cart, line, PLAN_LOCK_SKIP, 0))
+	if (read_stock(cart, line, PLAN_LOCK_SKIP))
 		return LOCK_OK;
 
 	error = run_in_subtransaction(lock_nowait, &attempt);
@@ -210,7 +225,7 @@ look_again(Cart *cart, Line *line)
 	bool		found;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	found = run_plan(cart, line, PLAN_LOOK, 0);
+	found = read_stock(cart, line, PLAN_LOOK);
 	PopActiveSnapshot();
 	return found;
 }
@@ -229,7 +244,7 @@ sql_lock(Cart *cart, Line *line, bool wait)
 	{
 		if (!wait)
 			result = try_lock(cart, line);
-		else if (run_plan(cart, line, PLAN_LOCK_WAIT, 0))
+		else if (read_stock(cart, line, PLAN_LOCK_WAIT))
 			result = LOCK_OK;
 		if (result != LOCK_NO_ROW || IsolationUsesXactSnapshot() ||
 			!look_again(cart, line))
@@ -238,12 +253,26 @@ sql_lock(Cart *cart, Line *line, bool wait)
 	return result;
 }
 
-static void
-sql_write(Cart *cart, Line *line, int64 delta)
+static bool
+sql_write(Cart *cart, Line *line)
 {
-	if (!run_plan(cart, line, delta < 0 ? PLAN_TAKE : PLAN_ADD,
-				  delta < 0 ? -delta : delta))
-		line->stock_known = false;
+	int			plan = cart->verb == VERB_SELL ? PLAN_TAKE :
+		cart->verb == VERB_RESTOCK ? PLAN_ADD : PLAN_SET;
+	Announcement announcement;
+	volatile bool done = false;
+	bool		isnull = true;
+
+	guard_announce(&announcement, cart, line);
+	PG_TRY();
+	{
+		done = run_plan(cart, line, plan, &line->remaining, &isnull);
+	}
+	PG_FINALLY();
+	{
+		guard_withdraw(&announcement);
+	}
+	PG_END_TRY();
+	return done && !isnull;
 }
 
 static void

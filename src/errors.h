@@ -13,6 +13,7 @@
 #define ERRCODE_PRODUCT_NOT_FOUND		MAKE_SQLSTATE('S', 'K', '0', '0', '1')
 #define ERRCODE_OUT_OF_STOCK			MAKE_SQLSTATE('S', 'K', '0', '0', '2')
 #define ERRCODE_INSUFFICIENT_QUANTITY	MAKE_SQLSTATE('S', 'K', '0', '0', '3')
+#define ERRCODE_STOCK_GUARDED			MAKE_SQLSTATE('S', 'K', '0', '0', '5')
 
 /*
  * In rising order of precedence: when the lines of a cart fail for different

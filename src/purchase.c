@@ -27,6 +27,7 @@ PG_MODULE_MAGIC;
 
 int			purchase_engine = ENGINE_AUTO;
 int			purchase_lock_wait = 0;
+bool		purchase_lock_wait_is_set = false;
 
 static const struct config_enum_entry engine_options[] = {
 	{"auto", ENGINE_AUTO, false},
@@ -34,6 +35,30 @@ static const struct config_enum_entry engine_options[] = {
 	{"sql", ENGINE_SQL, false},
 	{NULL, 0, false}
 };
+
+/*
+ * A table's own lock_wait holds unless the setting is set at all, with whatever
+ * value.  GUC keeps "extra" beside the value, through RESET, SET LOCAL and
+ * rollbacks.
+ */
+static bool
+check_lock_wait(pg_attribute_unused() int *newval, void **extra,
+				GucSource source)
+{
+	bool	   *is_set = compat_guc_malloc(sizeof(bool));
+
+	if (is_set == NULL)
+		return false;
+	*is_set = source > PGC_S_DEFAULT;
+	*extra = is_set;
+	return true;
+}
+
+static void
+assign_lock_wait(pg_attribute_unused() int newval, void *extra)
+{
+	purchase_lock_wait_is_set = *(bool *) extra;
+}
 
 void		_PG_init(void);
 
@@ -49,7 +74,8 @@ _PG_init(void)
 							"Sets how long a sale waits for a product's row lock.",
 							"0 does not wait, -1 waits as long as lock_timeout allows.",
 							&purchase_lock_wait, 0, -1, INT_MAX,
-							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+							PGC_USERSET, GUC_UNIT_MS,
+							check_lock_wait, assign_lock_wait, NULL);
 	MarkGUCPrefixReserved("purchase");
 }
 
@@ -81,29 +107,37 @@ init_cart(Cart *cart, FunctionCallInfo fcinfo, const char *function,
 	cart->nlines = nlines;
 	cart->lines = lines;
 	cart->self = fcinfo->flinfo->fn_oid;
-	if (!PG_ARGISNULL(table_arg))
-		cart->stock_table = PG_GETARG_OID(table_arg);
+	if (PG_ARGISNULL(table_arg))
+		return;
+	cart->stock_table = PG_GETARG_OID(table_arg);
+
+	/* "-" and 0 are regclass values, too, but only NULL means the default */
+	if (!OidIsValid(cart->stock_table))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist",
+						cart->stock_table),
+				 errhint("Leave stock_table out, or give NULL, for the default stock table.")));
 }
 
 /*
  * The arguments (product_id, qty, stock_table), or (product_id, stock_table),
- * as a cart of one line.
+ * as a cart of one line.  qty may have another name.
  */
 static void
 line_from_args(Cart *cart, Line *line, FunctionCallInfo fcinfo,
-			   const char *function, Oid product_type, bool has_qty)
+			   const char *function, Oid product_type, const char *qty_name)
 {
 	require_argument(fcinfo, 0, "product_id");
 	memset(line, 0, sizeof(Line));
 	line->product = product_type == TEXTOID ?
 		PointerGetDatum(PG_GETARG_TEXT_PP(0)) : PG_GETARG_DATUM(0);
-	if (has_qty)
+	if (qty_name != NULL)
 	{
-		require_argument(fcinfo, 1, "qty");
+		require_argument(fcinfo, 1, qty_name);
 		line->qty = PG_GETARG_INT64(1);
-		check_qty(line->qty);
 	}
-	init_cart(cart, fcinfo, function, product_type, 1, line, has_qty ? 2 : 1);
+	init_cart(cart, fcinfo, function, product_type, 1, line, qty_name ? 2 : 1);
 }
 
 /*
@@ -117,10 +151,22 @@ sell(FunctionCallInfo fcinfo, Oid product_type)
 	Cart		cart;
 	Line		line;
 
-	line_from_args(&cart, &line, fcinfo, "purchase()", product_type,
-				   true);
+	line_from_args(&cart, &line, fcinfo, "purchase()", product_type, "qty");
+	check_qty(line.qty);
 	cart_sell(&cart);
-	PG_RETURN_INT64(line.stock);
+	PG_RETURN_INT64(line.remaining);
+}
+
+/*
+ * What is left of a line's product, as far as it is known.
+ */
+static bool
+remaining_stock(Line *line, Datum *value)
+{
+	bool		sold = line->outcome == OUTCOME_SOLD;
+
+	*value = Int64GetDatum(sold ? line->remaining : line->stock);
+	return sold || line->stock_known;
 }
 
 /*
@@ -160,12 +206,12 @@ try_sell(FunctionCallInfo fcinfo, Oid product_type)
 	bool		nulls[2] = {false, false};
 
 	line_from_args(&cart, &line, fcinfo, "purchase_try()", product_type,
-				   true);
+				   "qty");
+	check_qty(line.qty);
 	cart_try_sell(&cart);
 
 	values[0] = CStringGetTextDatum(outcome_name(line.outcome));
-	values[1] = Int64GetDatum(line.stock);
-	nulls[1] = !line.stock_known;
+	nulls[1] = !remaining_stock(&line, &values[1]);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(try_result_desc(),
 													  values, nulls)));
 }
@@ -184,8 +230,36 @@ restock(FunctionCallInfo fcinfo, Oid product_type)
 	Line		line;
 
 	line_from_args(&cart, &line, fcinfo, "purchase_restock()", product_type,
-				   true);
+				   "qty");
+	check_qty(line.qty);
 	cart_restock(&cart);
+	PG_RETURN_INT64(line.remaining);
+}
+
+/*
+ * purchase_set_stock(product_id, stock bigint, stock_table regclass)
+ * returns bigint
+ *
+ * Set the stock, for who has counted it; returns what it was before, NULL
+ * included.  Raises SK001, 22023 for a negative stock, and 22003 for one that
+ * does not fit the column.
+ */
+static Datum
+set_stock(FunctionCallInfo fcinfo, Oid product_type)
+{
+	Cart		cart;
+	Line		line;
+
+	line_from_args(&cart, &line, fcinfo, "purchase_set_stock()", product_type,
+				   "stock");
+	if (line.qty < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("stock must not be negative, but is " INT64_FORMAT,
+						line.qty)));
+	cart_set_stock(&cart);
+	if (!line.stock_known)
+		PG_RETURN_NULL();
 	PG_RETURN_INT64(line.stock);
 }
 
@@ -201,7 +275,7 @@ available(FunctionCallInfo fcinfo, Oid product_type)
 	Line		line;
 
 	line_from_args(&cart, &line, fcinfo, "purchase_available()", product_type,
-				   false);
+				   NULL);
 	cart_read(&cart);
 	PG_RETURN_INT64(line.stock);
 }
@@ -308,8 +382,7 @@ sell_cart(FunctionCallInfo fcinfo, ArrayType *products, bool try)
 		values[n++] = Int64GetDatum(line->qty);
 		if (try)
 			values[n++] = CStringGetTextDatum(outcome_name(line->outcome));
-		values[n] = Int64GetDatum(line->stock);
-		nulls[n] = !line->stock_known;
+		nulls[n] = !remaining_stock(line, &values[n]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
 							 nulls);
 	}
@@ -361,6 +434,9 @@ SQL_FUNCTION(purchase_try_text, try_sell, TEXTOID)
 SQL_FUNCTION(purchase_restock_bigint, restock, INT8OID)
 SQL_FUNCTION(purchase_restock_uuid, restock, UUIDOID)
 SQL_FUNCTION(purchase_restock_text, restock, TEXTOID)
+SQL_FUNCTION(purchase_set_stock_bigint, set_stock, INT8OID)
+SQL_FUNCTION(purchase_set_stock_uuid, set_stock, UUIDOID)
+SQL_FUNCTION(purchase_set_stock_text, set_stock, TEXTOID)
 SQL_FUNCTION(purchase_available_bigint, available, INT8OID)
 SQL_FUNCTION(purchase_available_uuid, available, UUIDOID)
 SQL_FUNCTION(purchase_available_text, available, TEXTOID)

@@ -47,11 +47,17 @@ typedef enum EngineChoice
 extern int	purchase_engine;
 extern int	purchase_lock_wait;
 
+/* whether purchase.lock_wait was set, for a session or for more */
+extern bool purchase_lock_wait_is_set;
+
+/* The lock_wait of a table that has none of its own. */
+#define LOCK_WAIT_UNSET (-2)
+
 /* One product and one quantity. */
 typedef struct Line
 {
 	Datum		product;		/* the key as the caller gave it */
-	int64		qty;			/* always > 0 */
+	int64		qty;			/* > 0; of purchase_set_stock(), the new stock */
 
 	int			position;		/* in the caller's arrays */
 	Datum		key;			/* the same in the key column's base type */
@@ -59,10 +65,12 @@ typedef struct Line
 
 	Outcome		outcome;
 	bool		stock_known;	/* stock was read; not so if busy or missing */
-	int64		stock;			/* as last read; after a write, what remains */
+	int64		stock;			/* as last read */
+	int64		remaining;		/* as written, if the outcome is "sold" */
 
 	/* of the row engine */
 	HeapTuple	row;			/* copy of the version looked at, or locked */
+	ItemPointerData root;		/* where its index entry points to */
 	bool		free;			/* nobody held it when it was looked at */
 	bool		contended;		/* somebody else did */
 	bool		crowded;		/* its page was nearly full, at the time */
@@ -89,18 +97,19 @@ typedef struct Engine
 	/* Read a line's stock without a lock; false if there is no row. */
 	bool		(*look) (Cart *cart, Line *line);
 
-	/* Lock the latest version of a line's row FOR NO KEY UPDATE.  With wait,
-	 * never returns LOCK_BUSY. */
+	/* Lock the latest version of a line's row, as strongly as an UPDATE of the
+	 * stock does.  With wait, never returns LOCK_BUSY. */
 	LockResult	(*lock) (Cart *cart, Line *line, bool wait);
 
-	/* Add delta to the stock of a row that lock() has locked and set
-	 * line->stock to what was written. */
-	void		(*write) (Cart *cart, Line *line, int64 delta);
+	/* Write the line_new_stock() of a row that lock() has locked, and set
+	 * line->remaining to what was written.  False if nothing was, because a
+	 * trigger or rule suppressed it or took the units. */
+	bool		(*write) (Cart *cart, Line *line);
 
 	/* Lock and write in one step what look() has found to be free.  False, with
 	 * nothing written, if somebody was faster or it takes both steps.  An
 	 * engine may have none: look() finds nothing free then. */
-	bool		(*write_free) (Cart *cart, Line *line, int64 delta);
+	bool		(*write_free) (Cart *cart, Line *line);
 
 	void		(*close) (Cart *cart);
 } Engine;
@@ -117,6 +126,7 @@ enum
 	PLAN_LOCK_WAIT,
 	PLAN_TAKE,
 	PLAN_ADD,
+	PLAN_SET,
 	N_PLANS
 };
 
@@ -151,7 +161,21 @@ struct StockTable
 	Oid			eq_subtype;
 
 	Oid			stock_type;		/* base type: INT2OID, INT4OID or INT8OID */
-	RowTriggers triggers;
+	bool		stock_in_key;	/* a unique index contains the stock, or what is
+								 * generated from it: to write it takes a
+								 * stronger lock */
+	int			lock_wait;		/* as the setting, or LOCK_WAIT_UNSET */
+
+	/*
+	 * Where the guard would stand: the table itself, or the one that a view
+	 * updates, with that one's name of the key.  InvalidOid if it can't be told.
+	 */
+	Oid			target;
+	char	   *target_key;
+	bool		guarded;		/* and it does */
+	Oid			guard_function; /* of its triggers */
+
+	RowTriggers triggers;		/* but the guard's */
 	bool		plain;			/* its rows are but stored: no trigger but of
 								 * new rows, no generated columns, no
 								 * partition's bound, no CHECK that would have
@@ -177,8 +201,17 @@ typedef enum Verb
 {
 	VERB_SELL,
 	VERB_RESTOCK,
+	VERB_SET_STOCK,
 	VERB_READ,
 } Verb;
+
+/* How long it may wait for a row. */
+typedef enum Patience
+{
+	PATIENCE_AS_SET,			/* by the session or for the table */
+	PATIENCE_NONE,
+	PATIENCE_UNBOUNDED,
+} Patience;
 
 struct Cart
 {
@@ -191,7 +224,9 @@ struct Cart
 	Oid			stock_table;	/* as the caller gave it, or InvalidOid */
 	Oid			self;			/* OID of the SQL function: finds the schema */
 
-	int			lock_wait;		/* ms; 0 = NOWAIT, -1 = no bound of ours */
+	Patience	patience;
+	int			lock_wait;		/* what follows from it, once the table is open:
+								 * ms; 0 = NOWAIT, -1 = no bound of ours */
 	Line	   *waiting;		/* line whose lock is being waited for */
 
 	StockTable *st;
@@ -202,15 +237,53 @@ struct Cart
 	void	   *engine_state;
 };
 
+/* The one update that the guard lets pass; see guard.c. */
+typedef struct Announcement
+{
+	struct Announcement *outer;
+	StockTable *st;
+	Datum		key;
+	bool		old_known;		/* the stock was not null */
+	int64		old_stock;
+	int64		new_stock;
+	bool		before_passed;
+	bool		after_passed;
+} Announcement;
+
+/* A row of purchase_registration. */
+typedef struct Registration
+{
+	Oid			relid;
+	char	   *key_column;
+	char	   *stock_column;
+	int			lock_wait;		/* ms, or LOCK_WAIT_UNSET */
+} Registration;
+
 /* cart.c */
 extern void cart_sell(Cart *cart);
 extern void cart_try_sell(Cart *cart);
 extern void cart_restock(Cart *cart);
+extern void cart_set_stock(Cart *cart);
 extern void cart_read(Cart *cart);
+extern int64 line_new_stock(Cart *cart, Line *line);
 extern const char *outcome_name(Outcome outcome);
 extern ErrorData *run_in_subtransaction(bool (*fn) (void *), void *arg);
 
+/* guard.c */
+extern void guard_announce(Announcement *announcement, Cart *cart, Line *line);
+extern void guard_withdraw(Announcement *announcement);
+extern Oid	guard_function(Oid self);
+extern bool guard_watches(Relation rel, Oid function, AttrNumber attno);
+extern void guard_follow(Relation rel, Oid function, AttrNumber attno);
+
 /* stock_table.c */
+extern bool find_registration(Oid self, Registration *registration);
+extern void check_registration(Oid self, Relation rel,
+							   Registration *registration);
+pg_noreturn extern void raise_not_attached(Relation rel);
+extern Relation open_owned_relation(Oid relid);
+extern char *relation_name(Relation rel);
+extern char *clip_key(char *text);
 extern void stock_table_open(Cart *cart);
 extern void stock_table_close(Cart *cart);
 extern char *product_text(Datum product, Oid type);

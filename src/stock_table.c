@@ -36,7 +36,13 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_relation.h"
+#include "parser/parsetree.h"
 #include "rewrite/prs2lock.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
@@ -56,13 +62,18 @@
 #include "purchase.h"
 
 #define REGISTRATION "purchase_registration"
+#define DEFAULT_OWNER "purchase_default_owner"
+
+/* of a product key, in a message */
+#define MAX_KEY_BYTES 200
 
 enum
 {
 	ANUM_STOCK_TABLE = 1,
 	ANUM_KEY_COLUMN,
 	ANUM_STOCK_COLUMN,
-	ANUM_IS_DEFAULT
+	ANUM_IS_DEFAULT,
+	ANUM_LOCK_WAIT
 };
 
 typedef struct CacheEntry
@@ -78,6 +89,9 @@ typedef struct Misfit
 	int			sqlerrcode;
 	char	   *detail;
 	char	   *hint;
+
+	/* to repeat in a hint: further arguments of the call */
+	const char *more_args;
 } Misfit;
 
 static HTAB *cache = NULL;
@@ -96,6 +110,7 @@ PG_FUNCTION_INFO_V1(purchase_stock_table_engine);
 PG_FUNCTION_INFO_V1(purchase_registration_changed);
 
 static void cache_init(void);
+pg_noreturn static void raise_misfit(Relation rel, Misfit *why);
 
 static char *
 relation_literal(Oid relid)
@@ -104,6 +119,28 @@ relation_literal(Oid relid)
 										   ObjectIdGetDatum(relid));
 
 	return quote_literal_cstr(DatumGetCString(name));
+}
+
+/*
+ * A relation's name for use in SQL.
+ */
+char *
+relation_name(Relation rel)
+{
+	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+									  RelationGetRelationName(rel));
+}
+
+void
+raise_not_attached(Relation rel)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" is not attached",
+					RelationGetRelationName(rel)),
+			 errhint("Attach it first: SELECT purchase_attach(%s);",
+					 relation_literal(RelationGetRelid(rel))),
+			 errtable(rel)));
 }
 
 /* ----------------------------------------------------------------
@@ -139,13 +176,14 @@ registration_oid(Oid self)
 }
 
 /*
- * Find the registration of a table, or the default's if relid is InvalidOid.
+ * Find the registration of the table of this relid, or the default's if that is
+ * InvalidOid.
  * As for a catalog, what counts is the latest state, not what the
  * transaction's snapshot sees: else a session at REPEATABLE READ would go on
  * with a registration that is gone.
  */
-static bool
-find_registration(Oid self, Oid *relid, char **key_column, char **stock_column)
+bool
+find_registration(Oid self, Registration *registration)
 {
 	Relation	reg = table_open(registration_oid(self), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
@@ -154,9 +192,9 @@ find_registration(Oid self, Oid *relid, char **key_column, char **stock_column)
 	HeapTuple	tuple;
 	bool		found = false;
 
-	if (OidIsValid(*relid))
+	if (OidIsValid(registration->relid))
 		ScanKeyInit(&key, ANUM_STOCK_TABLE, BTEqualStrategyNumber, F_OIDEQ,
-					ObjectIdGetDatum(*relid));
+					ObjectIdGetDatum(registration->relid));
 	else
 		ScanKeyInit(&key, ANUM_IS_DEFAULT, BTEqualStrategyNumber, F_BOOLEQ,
 					BoolGetDatum(true));
@@ -168,11 +206,16 @@ find_registration(Oid self, Oid *relid, char **key_column, char **stock_column)
 	{
 		TupleDesc	desc = RelationGetDescr(reg);
 		bool		isnull;
+		Datum		value;
 
-		*relid = DatumGetObjectId(heap_getattr(tuple, ANUM_STOCK_TABLE, desc,
-											   &isnull));
-		*key_column = pstrdup(NameStr(*DatumGetName(heap_getattr(tuple, ANUM_KEY_COLUMN, desc, &isnull))));
-		*stock_column = pstrdup(NameStr(*DatumGetName(heap_getattr(tuple, ANUM_STOCK_COLUMN, desc, &isnull))));
+		value = heap_getattr(tuple, ANUM_STOCK_TABLE, desc, &isnull);
+		registration->relid = DatumGetObjectId(value);
+		value = heap_getattr(tuple, ANUM_KEY_COLUMN, desc, &isnull);
+		registration->key_column = pstrdup(NameStr(*DatumGetName(value)));
+		value = heap_getattr(tuple, ANUM_STOCK_COLUMN, desc, &isnull);
+		registration->stock_column = pstrdup(NameStr(*DatumGetName(value)));
+		value = heap_getattr(tuple, ANUM_LOCK_WAIT, desc, &isnull);
+		registration->lock_wait = isnull ? LOCK_WAIT_UNSET : DatumGetInt32(value);
 		found = true;
 	}
 	systable_endscan(scan);
@@ -193,6 +236,29 @@ misfit(Misfit *why, int sqlerrcode, char *detail, char *hint)
 	why->detail = detail;
 	why->hint = hint;
 	return false;
+}
+
+/*
+ * The call that attaches the table, with the arguments that were given, for a
+ * hint.
+ */
+static char *
+attach_call(Relation rel, const char *stock_column, const char *key_column,
+			Misfit *why)
+{
+	StringInfoData call;
+
+	initStringInfo(&call);
+	appendStringInfo(&call, "SELECT purchase_attach(%s",
+					 relation_literal(RelationGetRelid(rel)));
+	if (strcmp(stock_column, "stock") != 0)
+		appendStringInfo(&call, ", stock_column => %s",
+						 quote_literal_cstr(stock_column));
+	if (key_column != NULL)
+		appendStringInfo(&call, ", key_column => %s",
+						 quote_literal_cstr(key_column));
+	appendStringInfo(&call, "%s);", why->more_args);
+	return call.data;
 }
 
 /*
@@ -282,8 +348,8 @@ inspect_stock_column(Relation rel, StockTable *st, Misfit *why)
 		return misfit(why, ERRCODE_UNDEFINED_COLUMN,
 					  psprintf("Table \"%s\" has no column \"%s\".",
 							   RelationGetRelationName(rel), st->stock_column),
-					  psprintf("Name the column that holds the stock: SELECT purchase_attach(%s, stock_column => '...');",
-							   relation_literal(RelationGetRelid(rel))));
+					  psprintf("Name the column that holds the stock: %s",
+							   attach_call(rel, "...", st->key_column, why)));
 
 	st->stock_attno = att->attnum;
 	st->stock_type = getBaseType(att->atttypid);
@@ -392,19 +458,41 @@ find_primary_key(Relation rel, StockTable *st, Misfit *why)
 		index_close(index, AccessShareLock);
 	}
 
-	if (natts != 1)
+	if (natts == 0)
 		return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-					  natts == 0 ?
 					  psprintf("\"%s\" has no primary key.",
-							   RelationGetRelationName(rel)) :
+							   RelationGetRelationName(rel)),
+					  psprintf("Name a column that identifies a product by itself: %s",
+							   attach_call(rel, st->stock_column, "...", why)));
+	if (natts > 1)
+		return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
 					  psprintf("The primary key of \"%s\" has %d columns.",
 							   RelationGetRelationName(rel), natts),
-					  psprintf("Name a column that identifies a product by itself: SELECT purchase_attach(%s, key_column => '...');",
-							   relation_literal(RelationGetRelid(rel))));
+					  psprintf("Name a unique column, or add one: ALTER TABLE %s ADD COLUMN %s bigint GENERATED ALWAYS AS IDENTITY UNIQUE; %s",
+							   relation_name(rel), find_column(rel, "id") ? "stock_id" : "id",
+							   attach_call(rel, st->stock_column,
+										   find_column(rel, "id") ? "stock_id" : "id",
+										   why)));
 	st->key_column = MemoryContextStrdup(st->cxt,
 										 NameStr(TupleDescAttr(RelationGetDescr(rel),
 															   attno - 1)->attname));
 	return true;
+}
+
+/*
+ * A table with foreign partitions can have no unique index.
+ */
+static bool
+has_foreign_partition(Relation rel)
+{
+	List	   *relids = find_all_inheritors(RelationGetRelid(rel),
+											 AccessShareLock, NULL);
+	ListCell   *lc;
+
+	foreach(lc, relids)
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
+			return true;
+	return false;
 }
 
 static bool
@@ -418,8 +506,8 @@ inspect_key_column(Relation rel, StockTable *st, Misfit *why)
 		return misfit(why, ERRCODE_UNDEFINED_COLUMN,
 					  psprintf("Table \"%s\" has no column \"%s\".",
 							   RelationGetRelationName(rel), st->key_column),
-					  psprintf("Name the column that identifies a product: SELECT purchase_attach(%s, key_column => '...');",
-							   relation_literal(RelationGetRelid(rel))));
+					  psprintf("Name the column that identifies a product: %s",
+							   attach_call(rel, st->stock_column, "...", why)));
 	if (att->attnum == st->stock_attno)
 		return misfit(why, ERRCODE_INVALID_PARAMETER_VALUE,
 					  psprintf("Column \"%s\" cannot be both the key and the stock.",
@@ -430,8 +518,11 @@ inspect_key_column(Relation rel, StockTable *st, Misfit *why)
 	st->key_type = getBaseType(att->atttypid);
 	st->key_collation = att->attcollation;
 
-	if (relkind == RELKIND_VIEW || relkind == RELKIND_FOREIGN_TABLE)
+	if (relkind == RELKIND_VIEW || relkind == RELKIND_FOREIGN_TABLE ||
+		(relkind == RELKIND_PARTITIONED_TABLE && has_foreign_partition(rel) &&
+		 !find_key_index(rel, att, st)))
 	{
+		/* no index can say what is unique there */
 		TypeCacheEntry *type = lookup_type_cache(st->key_type,
 												 TYPECACHE_EQ_OPR |
 												 TYPECACHE_CMP_PROC);
@@ -449,9 +540,10 @@ inspect_key_column(Relation rel, StockTable *st, Misfit *why)
 		return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
 					  psprintf("Column \"%s\" of table \"%s\" has no unique index of its own.",
 							   st->key_column, RelationGetRelationName(rel)),
-					  psprintf("Create one, not partial and not on an expression: CREATE UNIQUE INDEX ON %s (%s);",
-							   quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-														  RelationGetRelationName(rel)),
+					  psprintf(relkind == RELKIND_PARTITIONED_TABLE ?
+							   "Create one: CREATE UNIQUE INDEX ON %s (%s); or, as that takes a table that is partitioned by this column, attach a view of the table." :
+							   "Create one, not partial and not on an expression: CREATE UNIQUE INDEX ON %s (%s);",
+							   relation_name(rel),
 							   quote_identifier(st->key_column)));
 
 	fmgr_info_cxt(get_opcode(st->eq_operator), &st->eq, st->cxt);
@@ -547,21 +639,122 @@ foreign_keys_ask(Relation rel, AttrNumber stock_attno)
 }
 
 /*
- * Could a foreign key reference what changes with the stock: itself, or a
- * generated column?
+ * Is it the stock, or generated from it?
  */
 static bool
-may_be_referenced(Relation rel, AttrNumber stock_attno)
+changes_with_stock(Relation rel, AttrNumber attno, AttrNumber stock_attno)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
-	Bitmapset  *keys = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
+	Bitmapset  *used = NULL;
 
-	for (int i = 0; i < desc->natts; i++)
-		if ((i + 1 == stock_attno ||
-			 TupleDescAttr(desc, i)->attgenerated != '\0') &&
-			bms_is_member(i + 1 - FirstLowInvalidHeapAttributeNumber, keys))
+	if (attno == stock_attno)
+		return true;
+	if (TupleDescAttr(RelationGetDescr(rel), attno - 1)->attgenerated == '\0')
+		return false;
+	pull_varattnos(build_column_default(rel, attno), 1, &used);
+	return bms_is_member(stock_attno - FirstLowInvalidHeapAttributeNumber,
+						 used);
+}
+
+/*
+ * Does what changes with the stock belong to a key: a unique index that a foreign
+ * key could reference?  Then heap_update() wants the row FOR UPDATE.
+ */
+static bool
+stock_is_in_key(Relation rel, AttrNumber stock_attno)
+{
+	Bitmapset  *keys = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
+	int			i = -1;
+
+	while ((i = bms_next_member(keys, i)) >= 0)
+	{
+		AttrNumber	attno = i + FirstLowInvalidHeapAttributeNumber;
+
+		if (attno > 0 && changes_with_stock(rel, attno, stock_attno))
 			return true;
+	}
 	return false;
+}
+
+/*
+ * The same for a table and all below it.  A lock of another strength than the
+ * update's would not be wrong, but the update would wait then.  That a single
+ * partition gets such an index of its own is noticed with the parent's next
+ * change.
+ */
+static bool
+stock_is_in_key_below(Oid relid, const char *stock_column)
+{
+	List	   *relids = find_all_inheritors(relid, AccessShareLock, NULL);
+	ListCell   *lc;
+	bool		found = false;
+
+	foreach(lc, relids)
+	{
+		Relation	rel = table_open(lfirst_oid(lc), NoLock);
+		AttrNumber	attno = get_attnum(lfirst_oid(lc), stock_column);
+
+		found = found || (attno > 0 && stock_is_in_key(rel, attno));
+		table_close(rel, NoLock);
+	}
+	return found;
+}
+
+/*
+ * Follow a view down to the table that it updates, and the columns with it.
+ * False if something on the way replaces the update, or computes a column.
+ */
+static bool
+view_target(Oid *relid, AttrNumber *key_attno, AttrNumber *stock_attno)
+{
+	while (get_rel_relkind(*relid) == RELKIND_VIEW)
+	{
+		Relation	view = table_open(*relid, AccessShareLock);
+		Query	   *query = get_view_query(view);
+		RangeTblRef *ref = linitial(query->jointree->fromlist);
+		RangeTblEntry *rte = rt_fetch(ref->rtindex, query->rtable);
+		Expr	   *key = get_tle_by_resno(query->targetList, *key_attno)->expr;
+		Expr	   *stock = get_tle_by_resno(query->targetList, *stock_attno)->expr;
+		bool		simple = IsA(key, Var) && IsA(stock, Var) &&
+			(view->trigdesc == NULL ||
+			 !view->trigdesc->trig_update_instead_row);
+
+		if (simple)
+		{
+			*relid = rte->relid;
+			*key_attno = ((Var *) key)->varattno;
+			*stock_attno = ((Var *) stock)->varattno;
+		}
+		table_close(view, NoLock);
+		if (!simple)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What is to be known of the table that is updated in the end.
+ */
+static void
+inspect_target(Relation rel, StockTable *st, Oid self)
+{
+	Oid			relid = RelationGetRelid(rel);
+	AttrNumber	key_attno = st->key_attno;
+	AttrNumber	stock_attno = st->stock_attno;
+	Relation	target;
+
+	st->guard_function = guard_function(self);
+	if (!view_target(&relid, &key_attno, &stock_attno))
+		return;
+
+	target = table_open(relid, AccessShareLock);
+	st->target = relid;
+	st->target_key = MemoryContextStrdup(st->cxt,
+										 get_attname(relid, key_attno, false));
+	st->guarded = guard_watches(target, st->guard_function, stock_attno);
+	st->stock_in_key = stock_is_in_key_below(relid,
+											 get_attname(relid, stock_attno,
+														 false));
+	table_close(target, NoLock);
 }
 
 /*
@@ -572,9 +765,9 @@ may_be_referenced(Relation rel, AttrNumber stock_attno)
  * and RI_FKey_fk_upd_check_required() in ri_triggers.c.
  */
 static RowTriggers
-row_triggers(Relation rel, AttrNumber stock_attno)
+row_triggers(Relation rel, AttrNumber stock_attno, Oid guard_function)
 {
-	bool		referenced = may_be_referenced(rel, stock_attno);
+	bool		referenced = stock_is_in_key(rel, stock_attno);
 	bool		referencing = foreign_keys_ask(rel, stock_attno);
 	RowTriggers result = ROW_TRIGGERS_NONE;
 
@@ -589,7 +782,8 @@ row_triggers(Relation rel, AttrNumber stock_attno)
 
 		if (!TRIGGER_FOR_ROW(trigger->tgtype) ||
 			!TRIGGER_FOR_UPDATE(trigger->tgtype) ||
-			trigger->tgenabled == TRIGGER_DISABLED)
+			trigger->tgenabled == TRIGGER_DISABLED ||
+			trigger->tgfoid == guard_function)
 			continue;
 		if (!trigger->tgisinternal)
 			kind = ROW_TRIGGERS_USER;
@@ -622,8 +816,8 @@ is_plain(Relation rel, RowTriggers triggers)
  * key_column stands for the primary key.
  */
 static StockTable *
-inspect(Relation rel, const char *key_column, const char *stock_column,
-		MemoryContext parent, Misfit *why)
+inspect(Oid self, Relation rel, const char *key_column,
+		const char *stock_column, MemoryContext parent, Misfit *why)
 {
 	MemoryContext cxt = AllocSetContextCreate(parent, "purchase stock table",
 											  ALLOCSET_SMALL_SIZES);
@@ -650,7 +844,8 @@ inspect(Relation rel, const char *key_column, const char *stock_column,
 	reason = table_sql_reason(rel);
 	if (reason != NULL)
 		st->sql_reason = reason;
-	st->triggers = row_triggers(rel, st->stock_attno);
+	inspect_target(rel, st, self);
+	st->triggers = row_triggers(rel, st->stock_attno, st->guard_function);
 	st->plain = is_plain(rel, st->triggers);
 
 	MemoryContextSwitchTo(cxt);
@@ -661,6 +856,35 @@ inspect(Relation rel, const char *key_column, const char *stock_column,
 									   FirstLowInvalidHeapAttributeNumber);
 	MemoryContextSwitchTo(oldcxt);
 	return st;
+}
+
+/*
+ * Raise what makes that a table no longer fits its registration.
+ */
+static void
+raise_misfit(Relation rel, Misfit *why)
+{
+	const char *literal = relation_literal(RelationGetRelid(rel));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("stock table \"%s\" no longer fits its registration",
+					RelationGetRelationName(rel)),
+			 errdetail("%s", why->detail),
+			 errhint("Attach it again, SELECT purchase_attach(%s, ...), or give it up: SELECT purchase_detach(%s);",
+					 literal, literal),
+			 errtable(rel)));
+}
+
+void
+check_registration(Oid self, Relation rel, Registration *registration)
+{
+	Misfit		why = {.more_args = ""};
+
+	if (inspect(self, rel, registration->key_column,
+				registration->stock_column, CurrentMemoryContext,
+				&why) == NULL)
+		raise_misfit(rel, &why);
 }
 
 /* ----------------------------------------------------------------
@@ -762,36 +986,24 @@ static StockTable *
 build_entry(Cart *cart, Relation rel)
 {
 	Oid			relid = RelationGetRelid(rel);
-	char	   *key_column;
-	char	   *stock_column;
+	Registration registration = {.relid = relid};
 	CacheEntry *entry;
 	StockTable *st;
-	Misfit		why;
+	Misfit		why = {.more_args = ""};
 	MemoryContextCallback *callback;
 
-	if (!find_registration(cart->self, &relid, &key_column, &stock_column))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" is not attached",
-						RelationGetRelationName(rel)),
-				 errhint("Attach it first: SELECT purchase_attach(%s);",
-						 relation_literal(relid)),
-				 errtable(rel)));
+	if (!find_registration(cart->self, &registration))
+		raise_not_attached(rel);
 
 	sweep_cache();
 	entry = hash_search(cache, &relid, HASH_ENTER, NULL);
 	entry->valid = true;
 	entry->st = NULL;
-	st = inspect(rel, key_column, stock_column, CurrentMemoryContext, &why);
+	st = inspect(cart->self, rel, registration.key_column,
+				 registration.stock_column, CurrentMemoryContext, &why);
 	if (st == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("stock table \"%s\" no longer fits its registration",
-						RelationGetRelationName(rel)),
-				 errdetail("%s", why.detail),
-				 errhint("Attach it again, SELECT purchase_attach(%s, ...), or give it up: SELECT purchase_detach(%s);",
-						 relation_literal(relid), relation_literal(relid)),
-				 errtable(rel)));
+		raise_misfit(rel, &why);
+	st->lock_wait = registration.lock_wait;
 
 	callback = MemoryContextAllocZero(st->cxt, sizeof(MemoryContextCallback));
 	callback->func = free_plans;
@@ -818,16 +1030,14 @@ default_stock_table(Cart *cart)
 {
 	if (!OidIsValid(default_relid))
 	{
-		Oid			relid = InvalidOid;
-		char	   *key_column;
-		char	   *stock_column;
+		Registration registration = {.relid = InvalidOid};
 
-		if (!find_registration(cart->self, &relid, &key_column, &stock_column))
+		if (!find_registration(cart->self, &registration))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("there is no default stock table"),
 					 errhint("Attach one, SELECT purchase_attach('your_table'), or name an attached table as the last argument.")));
-		default_relid = relid;
+		default_relid = registration.relid;
 	}
 	return default_relid;
 }
@@ -934,6 +1144,12 @@ choose_engine(Cart *cart, LOCKMODE lockmode)
 				 errhint("Let the engine be chosen: RESET purchase.engine;")));
 }
 
+static const char *
+user_name(void)
+{
+	return quote_identifier(GetUserNameFromId(GetUserId(), false));
+}
+
 /*
  * The rights that "UPDATE t SET stock = ... WHERE key = ..." needs, or for
  * reading, SELECT.  Those on the relation by the executor's own check, so that
@@ -947,13 +1163,32 @@ check_rights(Cart *cart, LOCKMODE lockmode)
 	AclResult	usage = may_use_schema(schema, GetUserId());
 
 	if (usage != ACLCHECK_OK)
-		aclcheck_error(usage, OBJECT_SCHEMA, get_namespace_name(schema));
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for schema %s",
+						get_namespace_name(schema)),
+				 errhint("Its owner can grant what is missing: GRANT USAGE ON SCHEMA %s TO %s;",
+						 quote_identifier(get_namespace_name(schema)),
+						 user_name())));
 
 	cart->range = make_one_relation(cart->rel, lockmode,
 									read ? ACL_SELECT : ACL_SELECT | ACL_UPDATE,
 									cart->st->selected_cols,
 									read ? NULL : cart->st->updated_cols);
-	check_permissions(cart->range);
+	if (!has_permissions(cart->range))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg(cart->rel->rd_rel->relkind == RELKIND_VIEW ?
+						"permission denied for view %s" :
+						"permission denied for table %s",
+						RelationGetRelationName(cart->rel)),
+				 errhint("Its owner can grant what is missing: GRANT SELECT (%s, %s)%s ON %s TO %s;",
+						 quote_identifier(cart->st->key_column),
+						 quote_identifier(cart->st->stock_column),
+						 read ? "" :
+						 psprintf(", UPDATE (%s)",
+								  quote_identifier(cart->st->stock_column)),
+						 relation_name(cart->rel), user_name())));
 }
 
 /*
@@ -1065,14 +1300,30 @@ product_text(Datum product, Oid type)
 	}
 }
 
+/*
+ * Cut the text of a key to what has room in a message.
+ */
+char *
+clip_key(char *text)
+{
+	int			len = strlen(text);
+
+	if (len > MAX_KEY_BYTES)
+		text[pg_mbcliplen(text, len, MAX_KEY_BYTES)] = '\0';
+	return text;
+}
+
 /* ----------------------------------------------------------------
  * SQL functions
  * ----------------------------------------------------------------
  */
 
+/* of a statement on the registrations */
+#define N_VALUES 6
+
 /*
- * Who may write the registrations by hand: the owner of the extension, and
- * superusers.
+ * Who may write the registrations by hand: the owners of the extension and of the
+ * database, and superusers.
  */
 static bool
 may_write_registrations(Relation reg)
@@ -1084,18 +1335,21 @@ may_write_registrations(Relation reg)
 /*
  * Run statements on the registrations: as the role that owns them, deaf to the
  * caller's search_path, and on their latest state, as find_registration()
- * reads them.  $1 is the table, $2 the key column, $3 the stock column, $4
- * whether it is the default, $5 whether the caller may write registrations
- * himself.  Returns how many rows the last one changed.
+ * reads them.  In a statement, %1$s is that table and %2$s purchase_default_owner;
+ * $1 is the stock table, $2 the key column, $3 the stock column, $4 whether it is
+ * the default, $5 whether the caller may write registrations himself, $6 its
+ * lock_wait or null.  Returns how many rows the last statement changed.
  */
 static uint64
 change_registrations(Relation reg, Datum *values, int nstatements,
 					 const char *const *statements)
 {
-	static Oid	types[] = {REGCLASSOID, NAMEOID, NAMEOID, BOOLOID, BOOLOID};
-	const char *name =
+	static Oid	types[N_VALUES] = {REGCLASSOID, NAMEOID, NAMEOID, BOOLOID, BOOLOID, INT4OID};
+	const char *name = relation_name(reg);
+	const char *owner_name =
 		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(reg)),
-								   RelationGetRelationName(reg));
+								   DEFAULT_OWNER);
+	char		nulls[N_VALUES + 1] = "      ";
 	Oid			userid;
 	int			sec_context;
 	int			guc_level;
@@ -1109,14 +1363,17 @@ change_registrations(Relation reg, Datum *values, int nstatements,
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
 
+	if (DatumGetInt32(values[5]) == LOCK_WAIT_UNSET)
+		nulls[5] = 'n';
+
 	SPI_connect();
 	for (int i = 0; i < nstatements; i++)
 	{
-		SPIPlanPtr	plan = SPI_prepare(psprintf(statements[i], name),
-									   lengthof(types), types);
+		SPIPlanPtr	plan = SPI_prepare(psprintf(statements[i], name, owner_name),
+									   N_VALUES, types);
 
 		if (plan == NULL ||
-			SPI_execute_snapshot(plan, values, NULL, GetLatestSnapshot(),
+			SPI_execute_snapshot(plan, values, nulls, GetLatestSnapshot(),
 								 InvalidSnapshot, false, true, 0) < 0)
 			elog(ERROR, "could not change the registrations");
 	}
@@ -1128,7 +1385,7 @@ change_registrations(Relation reg, Datum *values, int nstatements,
 	return changed;
 }
 
-static Relation
+Relation
 open_owned_relation(Oid relid)
 {
 	Relation	rel = try_relation_open(relid, AccessShareLock);
@@ -1158,63 +1415,159 @@ is_empty(Relation rel)
 }
 
 /*
+ * The role that owned the last default table, or NULL if there never was one.
+ */
+static char *
+last_default_owner(Relation reg)
+{
+	Relation	rel = table_openrv(makeRangeVar(get_namespace_name(RelationGetNamespace(reg)),
+												DEFAULT_OWNER, -1),
+								   AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot,
+										  0, NULL);
+	HeapTuple	tuple = systable_getnext(scan);
+	char	   *owner = NULL;
+	bool		isnull;
+
+	if (HeapTupleIsValid(tuple))
+		owner = pstrdup(NameStr(*DatumGetName(heap_getattr(tuple, 1,
+														   RelationGetDescr(rel),
+														   &isnull))));
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	return owner;
+}
+
+/*
+ * If the table is the default, remember who owns it.
+ */
+static void
+remember_default_owner(Relation reg, Datum *values)
+{
+	static const char *const statements[] = {
+		"DELETE FROM %2$s WHERE EXISTS"
+		" (SELECT FROM %1$s WHERE stock_table = $1 AND is_default)",
+		"INSERT INTO %2$s SELECT pg_get_userbyid(c.relowner)"
+		" FROM %1$s AS r JOIN pg_class AS c ON c.oid = r.stock_table"
+		" WHERE r.stock_table = $1 AND r.is_default",
+	};
+
+	change_registrations(reg, values, lengthof(statements), statements);
+}
+
+static bool
+is_member_of(const char *role)
+{
+	Oid			roleid = get_role_oid(role, true);
+
+	return OidIsValid(roleid) && has_privs_of_role(GetUserId(), roleid);
+}
+
+/*
  * All calls that name no table sell from the default, and fire its triggers
  * with their own rights.  So the first table ever attached is the default, but
  * after that only who owns the present one may put another in its place.  If
- * there is none, or it was dropped, that is up to those who may write the
- * registrations; and for the others the dropped one stays registered, or its
- * place would be that of the first again.
+ * it was detached or dropped, that is up to its last owner and to those who may
+ * write the registrations.  The owner is remembered in a table of its own, by
+ * name, which can be dumped: an empty list of registrations says nothing.
  */
 static bool
 becomes_default(Oid self, Relation reg, Oid relid, bool given, bool wanted)
 {
-	Oid			current = InvalidOid;
-	char	   *ignored;
+	Registration current = {.relid = InvalidOid};
+	const char *owner;
 	bool		vacant;
-	bool		allowed;
 
 	if (given && !wanted)
 		return false;
 
-	vacant = !find_registration(self, &current, &ignored, &ignored) ||
-		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(current));
-	if (current == relid || (!OidIsValid(current) && is_empty(reg)))
+	vacant = !find_registration(self, &current) ||
+		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(current.relid));
+	if (current.relid == relid)
 		return true;
-	if (!given && !vacant)
-		return false;
+	if (!vacant)
+	{
+		if (!given)
+			return false;
+		if (!owns_relation(current.relid, GetUserId()))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("must be owner of table %s to replace it as the default",
+							get_rel_name(current.relid)),
+					 errhint("Attach the table with is_default => false and name it in each call.")));
+		return true;
+	}
 
-	allowed = vacant ? may_write_registrations(reg) :
-		owns_relation(current, GetUserId());
-	if (!allowed)
-		ereport(given ? ERROR : NOTICE,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 vacant ?
-				 errmsg("only the owner of the extension can choose a new default stock table") :
-				 errmsg("must be owner of table %s to replace it as the default",
-						get_rel_name(current)),
-				 given ?
-				 errhint("Attach the table with is_default => false and name it in each call.") :
-				 errhint("The table is attached: name it in each call.")));
-	return allowed;
+	owner = last_default_owner(reg);
+	if ((owner == NULL && !OidIsValid(current.relid) && is_empty(reg)) ||
+		(owner != NULL && is_member_of(owner)) ||
+		may_write_registrations(reg))
+		return true;
+	ereport(given ? ERROR : NOTICE,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("only the owner of the last default stock table or of the extension can choose a new one"),
+			 given ?
+			 errhint("Attach the table with is_default => false and name it in each call.") :
+			 errhint("The table is attached: name it in each call.")));
+	return false;
+}
+
+/*
+ * A lock_wait as text, in the form that the setting takes.
+ */
+static int
+parse_lock_wait(const char *text)
+{
+	const char *hint = NULL;
+	int			result;
+
+	if (!parse_int(text, &result, GUC_UNIT_MS, &hint) || result < -1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for lock_wait: \"%s\"", text),
+				 hint ? errhint("%s", _(hint)) :
+				 errhint("Give it as the setting purchase.lock_wait takes it: '500ms', '2s', '0' or '-1'.")));
+	return result;
+}
+
+/*
+ * The arguments of purchase_attach that say nothing of the columns, for a hint.
+ */
+static char *
+further_args(FunctionCallInfo fcinfo)
+{
+	StringInfoData args;
+
+	initStringInfo(&args);
+	if (!PG_ARGISNULL(3))
+		appendStringInfo(&args, ", is_default => %s",
+						 PG_GETARG_BOOL(3) ? "true" : "false");
+	if (!PG_ARGISNULL(4))
+		appendStringInfo(&args, ", lock_wait => %s",
+						 quote_literal_cstr(text_to_cstring(PG_GETARG_TEXT_PP(4))));
+	return args.data;
 }
 
 /*
  * purchase_attach(stock_table regclass, stock_column name, key_column name,
- *				   is_default boolean) returns void
+ *				   is_default boolean, lock_wait text) returns void
  *
- * Register a table, or register it anew.
+ * Register a table, or register it anew.  Its guard, if it has one, is put before
+ * the new stock column.
  */
 Datum
 purchase_attach(PG_FUNCTION_ARGS)
 {
 	static const char *const statements[] = {
-		"DELETE FROM %s WHERE ($5 OR NOT is_default) AND NOT EXISTS"
+		"DELETE FROM %1$s WHERE ($5 OR NOT is_default) AND NOT EXISTS"
 		" (SELECT FROM pg_class WHERE oid = stock_table)",
-		"UPDATE %s SET is_default = false"
+		"UPDATE %1$s SET is_default = false"
 		" WHERE is_default AND $4 AND stock_table <> $1",
-		"INSERT INTO %s (stock_table, key_column, stock_column, is_default)"
-		" VALUES ($1, $2, $3, $4) ON CONFLICT (stock_table) DO UPDATE"
-		" SET key_column = $2, stock_column = $3, is_default = $4",
+		"INSERT INTO %1$s (stock_table, key_column, stock_column, is_default, lock_wait)"
+		" VALUES ($1, $2, $3, $4, $6) ON CONFLICT (stock_table) DO UPDATE"
+		" SET key_column = $2, stock_column = $3, is_default = $4, lock_wait = $6",
 	};
 	Oid			self = fcinfo->flinfo->fn_oid;
 	Relation	rel;
@@ -1223,8 +1576,9 @@ purchase_attach(PG_FUNCTION_ARGS)
 	Misfit		why;
 	NameData	key_column;
 	NameData	stock_column;
+	int			lock_wait = LOCK_WAIT_UNSET;
 	bool		is_default;
-	Datum		values[5];
+	Datum		values[N_VALUES];
 
 	PreventCommandIfReadOnly("purchase_attach()");
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
@@ -1232,9 +1586,12 @@ purchase_attach(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("%s must not be null",
 						PG_ARGISNULL(0) ? "stock_table" : "stock_column")));
+	if (!PG_ARGISNULL(4))
+		lock_wait = parse_lock_wait(text_to_cstring(PG_GETARG_TEXT_PP(4)));
 
 	rel = open_owned_relation(PG_GETARG_OID(0));
-	st = inspect(rel, PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)),
+	why.more_args = further_args(fcinfo);
+	st = inspect(self, rel, PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)),
 				 NameStr(*PG_GETARG_NAME(1)), CurrentMemoryContext, &why);
 	if (st == NULL)
 		ereport(ERROR,
@@ -1257,7 +1614,10 @@ purchase_attach(PG_FUNCTION_ARGS)
 	values[2] = NameGetDatum(&stock_column);
 	values[3] = BoolGetDatum(is_default);
 	values[4] = BoolGetDatum(may_write_registrations(reg));
+	values[5] = Int32GetDatum(lock_wait);
 	change_registrations(reg, values, lengthof(statements), statements);
+	remember_default_owner(reg, values);
+	guard_follow(rel, st->guard_function, st->stock_attno);
 
 	table_close(reg, NoLock);
 	relation_close(rel, NoLock);
@@ -1267,21 +1627,22 @@ purchase_attach(PG_FUNCTION_ARGS)
 /*
  * purchase_detach(stock_table regclass) returns void
  *
- * Forget a registration.  That of a dropped table anybody may tidy away, unless
- * it was the default: see becomes_default().
+ * Forget a registration, and take the table's guard away.  The registration of a
+ * dropped table anybody may tidy away, unless it was the default.
  */
 Datum
 purchase_detach(PG_FUNCTION_ARGS)
 {
 	static const char *const statements[] = {
-		"DELETE FROM %s WHERE stock_table = $1 AND ($5 OR NOT is_default"
+		"DELETE FROM %1$s WHERE stock_table = $1 AND ($5 OR NOT is_default"
 		" OR EXISTS (SELECT FROM pg_class WHERE oid = stock_table))",
 	};
+	Oid			self = fcinfo->flinfo->fn_oid;
 	Oid			relid;
 	Relation	rel = NULL;
 	Relation	reg;
 	NameData	unused = {""};
-	Datum		values[5];
+	Datum		values[N_VALUES];
 
 	PreventCommandIfReadOnly("purchase_detach()");
 	if (PG_ARGISNULL(0))
@@ -1293,12 +1654,13 @@ purchase_detach(PG_FUNCTION_ARGS)
 	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		rel = open_owned_relation(relid);
 
-	reg = table_open(registration_oid(fcinfo->flinfo->fn_oid),
-					 ShareRowExclusiveLock);
+	reg = table_open(registration_oid(self), ShareRowExclusiveLock);
 	values[0] = ObjectIdGetDatum(relid);
 	values[1] = values[2] = NameGetDatum(&unused);
 	values[3] = BoolGetDatum(false);
 	values[4] = BoolGetDatum(may_write_registrations(reg));
+	values[5] = Int32GetDatum(LOCK_WAIT_UNSET);
+	remember_default_owner(reg, values);
 	if (change_registrations(reg, values, lengthof(statements),
 							 statements) == 0)
 		ereport(ERROR,
@@ -1306,10 +1668,13 @@ purchase_detach(PG_FUNCTION_ARGS)
 				 errmsg("table \"%s\" is not attached",
 						rel ? RelationGetRelationName(rel) :
 						psprintf("%u", relid))));
-
 	table_close(reg, NoLock);
+
 	if (rel != NULL)
+	{
+		guard_follow(rel, guard_function(self), InvalidAttrNumber);
 		relation_close(rel, NoLock);
+	}
 	PG_RETURN_VOID();
 }
 
@@ -1340,18 +1705,17 @@ purchase_stock_table_engine(PG_FUNCTION_ARGS)
 		reason = "the table was dropped";
 	else
 	{
-		char	   *key_column;
-		char	   *stock_column;
+		Oid			self = fcinfo->flinfo->fn_oid;
+		Registration registration = {.relid = relid};
 		StockTable *st = NULL;
-		Misfit		why;
+		Misfit		why = {.more_args = ""};
 
-		if (!find_registration(fcinfo->flinfo->fn_oid, &relid, &key_column,
-							   &stock_column))
+		if (!find_registration(self, &registration))
 			reason = "the table is not attached";
 		else
 		{
-			st = inspect(rel, key_column, stock_column, CurrentMemoryContext,
-						 &why);
+			st = inspect(self, rel, registration.key_column,
+						 registration.stock_column, CurrentMemoryContext, &why);
 			reason = st ? engine_reason(st, rel) : why.detail;
 		}
 		if (st != NULL)

@@ -1,0 +1,301 @@
+-- The guard: nothing but purchase changes the stock of existing rows.
+CREATE EXTENSION purchase;
+\set VERBOSITY terse
+\set SHOW_CONTEXT never
+CREATE TABLE product (
+    id integer PRIMARY KEY,
+    name text,
+    stock integer,
+    sold_at integer DEFAULT 0
+);
+INSERT INTO product VALUES (1, 'chair', 10), (2, 'table', 10), (3, 'lamp', NULL);
+
+-- only what is attached, by its owner
+SELECT purchase_guard('product');
+SELECT purchase_attach('product');
+CREATE ROLE regress_purchase_clerk;
+GRANT SELECT, UPDATE ON product TO regress_purchase_clerk;
+SET ROLE regress_purchase_clerk;
+SELECT purchase_guard('product');
+RESET ROLE;
+SELECT purchase_guard(NULL);
+SELECT purchase_guard('product', NULL);
+SELECT purchase_guard('product');
+SELECT purchase_guard('product');               -- once more is not twice
+SELECT tgname, tgenabled, pg_get_triggerdef(oid) FROM pg_trigger
+    WHERE tgrelid = 'product'::regclass ORDER BY tgname;
+
+-- the text that a user reads
+\set VERBOSITY default
+UPDATE product SET stock = 11 WHERE id = 1;
+\echo :LAST_ERROR_SQLSTATE
+UPDATE product SET stock = 11 WHERE id = 3;
+-- without figures for who may not read them
+SET ROLE regress_purchase_clerk;
+UPDATE product SET stock = 11 WHERE id = 1;
+RESET ROLE;
+REVOKE SELECT ON product FROM regress_purchase_clerk;
+GRANT SELECT (id) ON product TO regress_purchase_clerk;
+SET ROLE regress_purchase_clerk;
+UPDATE product SET stock = 11 WHERE id = 1;
+RESET ROLE;
+\set VERBOSITY terse
+
+-- whatever the statement is
+UPDATE product SET stock = stock - 1;
+UPDATE product SET stock = NULL WHERE id = 1;
+UPDATE product AS p SET stock = v.stock FROM (VALUES (1, 5)) AS v (id, stock) WHERE v.id = p.id;
+INSERT INTO product VALUES (1, 'chair', 5) ON CONFLICT (id) DO UPDATE SET stock = EXCLUDED.stock;
+MERGE INTO product AS p USING (VALUES (1, 5)) AS v (id, stock) ON v.id = p.id
+    WHEN MATCHED THEN UPDATE SET stock = v.stock;
+WITH w AS (UPDATE product SET stock = 5 WHERE id = 1 RETURNING id) SELECT FROM w;
+DO $$ BEGIN UPDATE product SET stock = 5 WHERE id = 1; END $$;
+CREATE FUNCTION restore(integer) RETURNS void LANGUAGE sql AS 'UPDATE product SET stock = 5 WHERE id = $1';
+SELECT restore(1);
+-- but for what it leaves as it is, and for new rows
+UPDATE product SET stock = 10, name = 'seat' WHERE id = 1;
+UPDATE product SET name = 'Lamp', stock = NULL WHERE id = 3;
+INSERT INTO product VALUES (1, 'chair', 10) ON CONFLICT (id) DO UPDATE SET stock = EXCLUDED.stock, name = EXCLUDED.name;
+INSERT INTO product VALUES (4, 'desk', 4);
+COPY product FROM STDIN;
+5	bed	5	0
+\.
+DELETE FROM product WHERE id = 5;
+SELECT * FROM product ORDER BY id;
+
+-- what is purchase's
+SELECT purchase(1, 3), purchase_restock(1, 1), purchase_set_stock(1, 20), purchase(1, 1);
+SELECT * FROM purchase_try(1, 2);
+SELECT * FROM purchase_cart(ARRAY[1, 2], ARRAY[1, 1]);
+SELECT * FROM purchase_try_cart(ARRAY[1, 2], ARRAY[1, 10]);
+SELECT purchase_set_stock(3, 7), purchase_set_stock('3', 0), purchase_set_stock(3, 1);
+SELECT id, stock FROM product ORDER BY id;
+-- before, and with another meaning after, what a stock-taker can't mean
+SELECT purchase_set_stock(1, -1);
+SELECT purchase_set_stock(1, 3000000000);
+SELECT purchase_set_stock(9, 1);
+SELECT purchase_set_stock(1, NULL);
+SELECT purchase_set_stock(NULL, 1);
+
+-- triggers beside it: they fire, and may change all but the stock
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN NEW.sold_at := NEW.sold_at + 1; RETURN NEW; END';
+CREATE TRIGGER a_note BEFORE UPDATE ON product FOR EACH ROW EXECUTE FUNCTION note();
+SELECT purchase(1, 1);
+CREATE TABLE log (id integer, old integer, new integer);
+CREATE FUNCTION write_log() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO log VALUES (NEW.id, OLD.stock, NEW.stock); RETURN NULL; END';
+CREATE TRIGGER log AFTER UPDATE ON product FOR EACH ROW EXECUTE FUNCTION write_log();
+CREATE TRIGGER "~~note" BEFORE UPDATE OF stock ON product FOR EACH ROW EXECUTE FUNCTION note();
+SELECT purchase(1, 1), purchase_restock(1, 5), purchase_set_stock(1, 9);
+SELECT * FROM purchase_cart(ARRAY[1, 2], ARRAY[1, 1]);
+SELECT * FROM product WHERE id < 3 ORDER BY id;
+SELECT * FROM log;
+UPDATE product SET stock = 1 WHERE id = 1;
+SELECT reason FROM purchase_stock_tables WHERE reason <> 'purchase.engine is sql';
+
+-- one that changes the stock, first or last; in a sale, and without
+CREATE FUNCTION steal() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN NEW.stock := NEW.stock - 1; RETURN NEW; END';
+CREATE TRIGGER b_steal BEFORE UPDATE ON product FOR EACH ROW EXECUTE FUNCTION steal();
+SELECT purchase(1, 1);
+UPDATE product SET name = 'stolen' WHERE id = 1;
+DROP TRIGGER b_steal ON product;
+CREATE TRIGGER "~~steal" BEFORE UPDATE ON product FOR EACH ROW EXECUTE FUNCTION steal();
+SELECT purchase(1, 1);
+SELECT * FROM purchase_try(1, 1);
+UPDATE product SET name = 'stolen' WHERE id = 1;
+CREATE OR REPLACE FUNCTION steal() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN NEW.stock := OLD.stock; RETURN NEW; END';
+SELECT purchase(1, 1);                          -- sold, and nothing taken
+DROP TRIGGER "~~steal" ON product;
+SELECT purchase(1, 1);
+
+-- one that runs a statement: it can't ride on a sale, not even on the same row
+-- with the same figures
+CREATE FUNCTION ride() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_trigger_depth() = 1 THEN
+        EXECUTE format(TG_ARGV[0], OLD.stock, NEW.stock);
+    END IF;
+    RETURN CASE WHEN TG_ARGV[1] = 'skip' THEN NULL ELSE NEW END;
+END $$;
+CREATE TRIGGER "~~ride" BEFORE UPDATE ON product FOR EACH ROW
+    EXECUTE FUNCTION ride('UPDATE product SET stock = stock - 1 WHERE id = 2', '');
+SELECT purchase(1, 1);
+DROP TRIGGER "~~ride" ON product;
+CREATE TRIGGER a_ride BEFORE UPDATE ON product FOR EACH ROW
+    EXECUTE FUNCTION ride('UPDATE product SET stock = stock - 1 WHERE id = 2', '');
+SELECT purchase(1, 1);
+DROP TRIGGER a_ride ON product;
+CREATE TRIGGER a_ride BEFORE UPDATE ON product FOR EACH ROW
+    EXECUTE FUNCTION ride('UPDATE product SET stock = %2$s WHERE id = 1 AND stock = %1$s', 'skip');
+\set VERBOSITY sqlstate
+SELECT purchase(1, 1);
+\set VERBOSITY terse
+SELECT stock FROM product WHERE id = 1;
+DROP TRIGGER a_ride ON product;
+CREATE TRIGGER ride AFTER UPDATE ON product FOR EACH ROW
+    EXECUTE FUNCTION ride('UPDATE product SET stock = %1$s WHERE id = 1', '');
+SELECT purchase(1, 1);
+DROP TRIGGER ride ON product;
+CREATE TRIGGER ride AFTER UPDATE ON product FOR EACH ROW
+    EXECUTE FUNCTION ride('UPDATE product SET stock = 0 WHERE id = 2', '');
+SELECT purchase(1, 1);
+-- the announcement has gone with the call that failed
+UPDATE product SET stock = (SELECT stock - 1 FROM product WHERE id = 1) WHERE id = 1;
+DROP TRIGGER ride ON product;
+-- one that sells may
+CREATE TRIGGER ride AFTER UPDATE ON product FOR EACH ROW
+    EXECUTE FUNCTION ride('SELECT purchase(2, 1)', '');
+SELECT purchase(1, 1);
+SELECT id, stock FROM product WHERE id < 3 ORDER BY id;
+DROP TRIGGER ride ON product;
+DROP TRIGGER a_note ON product;
+DROP TRIGGER "~~note" ON product;
+DROP TRIGGER log ON product;
+
+-- a renamed column stays guarded; another one attached takes the guard with it
+ALTER TABLE product RENAME stock TO "On hand";
+UPDATE product SET "On hand" = 0;
+SELECT purchase_attach('product', stock_column => 'On hand');
+SELECT purchase(1, 1);
+SELECT purchase_attach('product', stock_column => 'sold_at');
+UPDATE product SET sold_at = sold_at + 1;
+UPDATE product SET "On hand" = 3 WHERE id = 1;
+ALTER TABLE product RENAME "On hand" TO stock;
+SELECT purchase_attach('product');
+UPDATE product SET sold_at = 0;
+UPDATE product SET stock = 2 WHERE id = 1;
+
+-- disabled by hand, and mended
+ALTER TABLE product DISABLE TRIGGER "~purchase_guard_before";
+UPDATE product SET stock = 2 WHERE id = 1;
+ALTER TABLE product DISABLE TRIGGER "~purchase_guard_after";
+UPDATE product SET stock = 2 WHERE id = 1;
+SELECT purchase_guard('product');
+UPDATE product SET stock = 3 WHERE id = 1;
+SET session_replication_role = replica;
+UPDATE product SET stock = 3 WHERE id = 1;
+RESET session_replication_role;
+SELECT purchase(1, 1);
+-- a trigger renamed by hand is still the guard's
+ALTER TRIGGER "~purchase_guard_before" ON product RENAME TO a;
+SELECT purchase(1, 1);
+SELECT purchase_guard('product');
+SELECT tgname FROM pg_trigger WHERE tgrelid = 'product'::regclass ORDER BY tgname;
+
+-- off, and gone
+SELECT purchase_guard('product', false);
+SELECT purchase_guard('product', false);
+UPDATE product SET stock = 4 WHERE id = 1;
+SELECT purchase_guard('product');
+SELECT purchase_detach('product');
+UPDATE product SET stock = 5 WHERE id = 1;
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'product'::regclass;
+
+-- through a view; the guard stands before the table
+SELECT purchase_attach('product');
+SELECT purchase_guard('product');
+CREATE VIEW furniture AS SELECT stock AS left_over, id AS no FROM product WHERE name <> 'Lamp';
+CREATE VIEW chairs AS SELECT no AS chair, left_over AS free FROM furniture WHERE no = 1;
+SELECT purchase_attach('chairs', 'free', 'chair');
+SELECT purchase(1, 1, 'chairs'), purchase_set_stock(1, 8, 'chairs');
+UPDATE chairs SET free = 100;
+SELECT purchase_guard('chairs');
+CREATE VIEW upside_down AS SELECT id, -stock AS stock FROM product;
+SELECT purchase_attach('upside_down', key_column => 'id');
+SELECT purchase_detach('chairs');
+DROP VIEW chairs, furniture, upside_down;
+
+-- a foreign key's cascade
+CREATE TABLE size (stock integer PRIMARY KEY);
+INSERT INTO size SELECT DISTINCT stock FROM product;
+ALTER TABLE product ADD FOREIGN KEY (stock) REFERENCES size ON UPDATE CASCADE;
+UPDATE size SET stock = 99 WHERE stock = 8;
+SELECT purchase(1, 1);
+ALTER TABLE product DROP CONSTRAINT product_stock_fkey;
+DROP TABLE size;
+
+-- partitions, old and new, and rows that move
+CREATE TABLE seat (row integer, stock smallint, id text NOT NULL) PARTITION BY RANGE (row);
+CREATE TABLE seat_1 PARTITION OF seat (PRIMARY KEY (id)) FOR VALUES FROM (0) TO (10);
+SELECT purchase_attach('seat_1');
+SELECT purchase_guard('seat_1');
+CREATE TABLE hall (stock smallint, id text PRIMARY KEY) PARTITION BY HASH (id);
+CREATE TABLE hall_0 PARTITION OF hall FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+SELECT purchase_attach('hall');
+SELECT purchase_guard('hall');
+CREATE TABLE hall_1 (gone integer, id text NOT NULL, stock smallint);
+ALTER TABLE hall_1 DROP gone;
+ALTER TABLE hall ATTACH PARTITION hall_1 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO hall SELECT 5, 'p' || i FROM generate_series(1, 4) AS i;
+SELECT tableoid::regclass, * FROM hall ORDER BY id;
+SELECT purchase('p1', 1, 'hall'), purchase('p2', 2, 'hall'), purchase_restock('p1', 3, 'hall'), purchase_set_stock('p2', 7, 'hall');
+SELECT * FROM purchase_cart(ARRAY['p1', 'p2', 'p3', 'p4'], ARRAY[1, 1, 1, 1], 'hall');
+UPDATE hall SET stock = 9 WHERE id = 'p1';
+UPDATE hall SET stock = 9 WHERE id = 'p2';
+UPDATE hall_0 SET stock = 9;
+UPDATE hall_1 SET stock = 9;
+UPDATE hall SET id = 'q' || id, stock = 9;
+UPDATE hall SET id = 'q' || id;
+SELECT purchase_guard('hall_0');
+SELECT purchase_attach('hall_0');
+SELECT purchase_guard('hall_0');
+SELECT purchase_guard('hall_0', false);
+-- a partition's own guard gives way to the whole table's
+SELECT purchase_guard('hall', false);
+SELECT purchase_guard('hall_0');
+UPDATE hall_0 SET stock = 9;
+SELECT purchase('qp1', 1, 'hall'), purchase('qp2', 1, 'hall'), purchase('qp3', 1, 'hall'), purchase('qp4', 1, 'hall');
+SELECT purchase_guard('hall');
+UPDATE hall_0 SET stock = 9;
+-- a stock that says in which partition a row is
+CREATE TABLE shelf (id integer, stock integer) PARTITION BY RANGE (stock);
+CREATE TABLE shelf_empty PARTITION OF shelf FOR VALUES FROM (0) TO (1);
+CREATE TABLE shelf_full PARTITION OF shelf FOR VALUES FROM (1) TO (100);
+INSERT INTO shelf VALUES (1, 1);
+CREATE VIEW shelves AS SELECT * FROM shelf;
+SELECT purchase_attach('shelves', key_column => 'id');
+CREATE TRIGGER guard BEFORE UPDATE ON shelf FOR EACH ROW
+    WHEN (OLD.stock IS DISTINCT FROM NEW.stock) EXECUTE FUNCTION purchase_guard_stock();
+UPDATE shelf SET stock = 0;
+SELECT purchase(1, 1, 'shelves');
+SELECT tableoid::regclass, * FROM shelf;
+DROP TRIGGER guard ON shelf;
+
+-- heirs have no trigger of their parent's
+CREATE TABLE heir () INHERITS (product);
+SELECT purchase_guard('product');
+DROP TABLE heir;
+
+-- a stock of a domain, and a name that has to be quoted
+CREATE DOMAIN units AS bigint CHECK (VALUE >= 0);
+CREATE SCHEMA "My shop";
+CREATE TABLE "My shop"."Good""s" ("Key" text PRIMARY KEY, "Left" units);
+INSERT INTO "My shop"."Good""s" VALUES ('a', 5);
+SELECT purchase_attach('"My shop"."Good""s"', 'Left');
+SELECT purchase_guard('"My shop"."Good""s"');
+UPDATE "My shop"."Good""s" SET "Left" = 6;
+SELECT purchase('a', 1, '"My shop"."Good""s"'), purchase_set_stock('a', 9, '"My shop"."Good""s"');
+UPDATE "My shop"."Good""s" SET "Left" = 9;
+
+-- the trigger's function is for the guard alone
+CREATE TRIGGER mine BEFORE UPDATE ON product FOR EACH ROW EXECUTE FUNCTION purchase_guard_stock();
+UPDATE product SET name = name;
+DROP TRIGGER mine ON product;
+SELECT purchase_guard_stock();
+
+-- the column can't go, and the extension takes its triggers along
+ALTER TABLE product DROP stock;
+DROP EXTENSION purchase;
+SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE NOT tgisinternal;
+UPDATE product SET stock = 0;
+
+DROP OWNED BY regress_purchase_clerk;
+DROP ROLE regress_purchase_clerk;
+DROP SCHEMA "My shop" CASCADE;
+DROP DOMAIN units;
+DROP VIEW shelves;
+DROP TABLE product, log, seat, hall, shelf;
+DROP FUNCTION note, write_log, steal, ride, restore;

@@ -1,0 +1,517 @@
+/*
+ * guard.c
+ *	  Nothing goes around purchase: two row triggers that refuse every other
+ *	  change of a stock column.
+ *
+ * The one before the update has a name that sorts last, so that it sees what
+ * the triggers before it have made of the row; it is also the only one that an
+ * update fires which moves the row to another partition.  The one after the
+ * update sees what triggers with a later name have done.  Both have a WHEN
+ * clause, so that a statement which leaves the stock as it is costs next to
+ * nothing, and no column list, as a trigger can change a column that the
+ * statement does not name.
+ *
+ * The row engine doesn't fire them.  The sql engine announces its update, just
+ * one at a time: which row, and its stock before and after.  Each trigger lets
+ * pass what was announced, once.  So a statement that a trigger runs within the
+ * announced update can't use the announcement in its place: that update itself
+ * would fail then.
+ *
+ * The triggers depend on the extension (ALTER TRIGGER ... DEPENDS ON EXTENSION)
+ * and are dropped with it.  They fire in ordinary sessions only (not ENABLE
+ * ALWAYS), so that a subscriber applies what the publisher has sold.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/partition.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "nodes/bitmapset.h"
+#include "nodes/primnodes.h"
+#include "nodes/readfuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/syscache.h"
+
+#include "purchase.h"
+
+#define GUARD_FUNCTION "purchase_guard_stock"
+#define BEFORE_TRIGGER "~purchase_guard_before"
+#define AFTER_TRIGGER "~purchase_guard_after"
+
+static Announcement *announced = NULL;
+
+PG_FUNCTION_INFO_V1(purchase_guard);
+PG_FUNCTION_INFO_V1(purchase_guard_stock);
+
+/* ----------------------------------------------------------------
+ * Announcements
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Announce the one update that writes line_new_stock().  Until it is
+ * withdrawn, it hides the announcement of an outer call.
+ */
+void
+guard_announce(Announcement *announcement, Cart *cart, Line *line)
+{
+	StockTable *st = cart->st;
+
+	announcement->outer = announced;
+	announcement->st = st;
+	announcement->key = line->key;
+	announcement->old_known = line->stock_known;
+	announcement->old_stock = line->stock;
+	announcement->new_stock = line_new_stock(cart, line);
+	announcement->before_passed = false;
+	announcement->after_passed = false;
+	announced = announcement;
+}
+
+void
+guard_withdraw(Announcement *announcement)
+{
+	announced = announcement->outer;
+}
+
+static int64
+stock_of(Relation rel, AttrNumber attno, HeapTuple tuple, bool *isnull)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	Datum		value = heap_getattr(tuple, attno, desc, isnull);
+
+	if (*isnull)
+		return 0;
+	switch (TupleDescAttr(desc, attno - 1)->attlen)
+	{
+		case sizeof(int16):
+			return DatumGetInt16(value);
+		case sizeof(int32):
+			return DatumGetInt32(value);
+		default:
+			return DatumGetInt64(value);
+	}
+}
+
+static bool
+has_announced_key(Relation rel, HeapTuple tuple)
+{
+	StockTable *st = announced->st;
+	AttrNumber	attno = get_attnum(RelationGetRelid(rel), st->target_key);
+	Datum		key;
+	bool		isnull;
+
+	if (attno <= 0)
+		return false;
+	key = heap_getattr(tuple, attno, RelationGetDescr(rel), &isnull);
+	return !isnull &&
+		DatumGetBool(FunctionCall2Coll(&st->eq, st->key_collation, key,
+									   announced->key));
+}
+
+/*
+ * Is this the update that was announced?  Of the table, or of a partition of it.
+ */
+static bool
+is_announced(TriggerData *trigdata, AttrNumber attno)
+{
+	Relation	rel = trigdata->tg_relation;
+	Oid			relid = RelationGetRelid(rel);
+	Oid			target;
+	int64		stock;
+	bool		isnull;
+
+	if (announced == NULL || !OidIsValid(announced->st->target))
+		return false;
+	target = announced->st->target;
+	if (relid != target &&
+		!(rel->rd_rel->relispartition &&
+		  list_member_oid(get_partition_ancestors(relid), target)))
+		return false;
+
+	stock = stock_of(rel, attno, trigdata->tg_trigtuple, &isnull);
+	if (isnull == announced->old_known ||
+		(!isnull && stock != announced->old_stock))
+		return false;
+	stock = stock_of(rel, attno, trigdata->tg_newtuple, &isnull);
+	if (isnull || stock != announced->new_stock)
+		return false;
+	return has_announced_key(rel, trigdata->tg_trigtuple);
+}
+
+static bool
+pass(TriggerData *trigdata, AttrNumber attno)
+{
+	bool	   *passed;
+
+	if (!is_announced(trigdata, attno))
+		return false;
+	passed = TRIGGER_FIRED_BEFORE(trigdata->tg_event) ?
+		&announced->before_passed : &announced->after_passed;
+	if (*passed)
+		return false;
+	*passed = true;
+	return true;
+}
+
+/* ----------------------------------------------------------------
+ * The triggers
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * The column that a guard's trigger watches: the one in its WHEN clause, which
+ * follows when a column is renamed, and into partitions.
+ */
+static AttrNumber
+guarded_column(Trigger *trigger)
+{
+	Bitmapset  *attrs = NULL;
+
+	if (trigger->tgqual != NULL)
+		pull_varattnos(stringToNode(trigger->tgqual), PRS2_NEW_VARNO, &attrs);
+	return bms_num_members(attrs) != 1 ? InvalidAttrNumber :
+		bms_singleton_member(attrs) + FirstLowInvalidHeapAttributeNumber;
+}
+
+static bool
+may_read(Relation rel, AttrNumber attno)
+{
+	Oid			relid = RelationGetRelid(rel);
+
+	return check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED &&
+		(pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
+		 pg_attribute_aclcheck(relid, attno, GetUserId(),
+							   ACL_SELECT) == ACLCHECK_OK);
+}
+
+/*
+ * " of product 42", if it can be told and the user may know it.
+ */
+static char *
+of_product(Oid self, Relation rel, HeapTuple tuple)
+{
+	List	   *relids = list_make1_oid(RelationGetRelid(rel));
+	ListCell   *lc;
+
+	if (rel->rd_rel->relispartition)
+		relids = list_concat(relids,
+							 get_partition_ancestors(RelationGetRelid(rel)));
+	foreach(lc, relids)
+	{
+		Registration registration = {.relid = lfirst_oid(lc)};
+		TupleDesc	desc = RelationGetDescr(rel);
+		AttrNumber	attno;
+		Datum		key;
+		bool		isnull;
+		Oid			output;
+		bool		varlena;
+
+		if (!find_registration(self, &registration))
+			continue;
+		attno = get_attnum(RelationGetRelid(rel), registration.key_column);
+		if (attno <= 0 || !may_read(rel, attno))
+			break;
+		key = heap_getattr(tuple, attno, desc, &isnull);
+		if (isnull)
+			break;
+		getTypeOutputInfo(TupleDescAttr(desc, attno - 1)->atttypid, &output,
+						  &varlena);
+		return psprintf(" of product %s",
+						clip_key(OidOutputFunctionCall(output, key)));
+	}
+	return "";
+}
+
+static char *
+stock_text(Relation rel, AttrNumber attno, HeapTuple tuple)
+{
+	bool		isnull;
+	int64		stock = stock_of(rel, attno, tuple, &isnull);
+
+	return isnull ? "null" : psprintf(INT64_FORMAT, stock);
+}
+
+pg_noreturn static void refuse(Oid self, TriggerData *trigdata, AttrNumber attno);
+
+static void
+refuse(Oid self, TriggerData *trigdata, AttrNumber attno)
+{
+	Relation	rel = trigdata->tg_relation;
+	const char *column = NameStr(TupleDescAttr(RelationGetDescr(rel),
+											   attno - 1)->attname);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_STOCK_GUARDED),
+			 errmsg("column \"%s\" of table \"%s\" is guarded", column,
+					RelationGetRelationName(rel)),
+			 may_read(rel, attno) ?
+			 errdetail("The stock%s would change from %s to %s, and not by purchase.",
+					   of_product(self, rel, trigdata->tg_trigtuple),
+					   stock_text(rel, attno, trigdata->tg_trigtuple),
+					   stock_text(rel, attno, trigdata->tg_newtuple)) : 0,
+			 errhint("Call purchase_restock() or purchase_set_stock(), or leave the column out of the UPDATE: in an ORM, save the changed fields only, or read the object again first (in Django, save(update_fields=...), refresh_from_db())."),
+			 errtablecol(rel, attno)));
+}
+
+/*
+ * purchase_guard_stock() returns trigger
+ *
+ * Raises SK005 for every change of the stock but the announced one.
+ */
+Datum
+purchase_guard_stock(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	AttrNumber	attno;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
+		!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ||
+		(attno = guarded_column(trigdata->tg_trigger)) <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by a trigger of purchase_guard()",
+						GUARD_FUNCTION)));
+
+	if (!pass(trigdata, attno))
+		refuse(fcinfo->flinfo->fn_oid, trigdata, attno);
+	return PointerGetDatum(trigdata->tg_newtuple);
+}
+
+/* ----------------------------------------------------------------
+ * Setting it up
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * The function of the guard's triggers, which stands in the same schema as all
+ * of the extension.
+ */
+Oid
+guard_function(Oid self)
+{
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+						   CStringGetDatum(GUARD_FUNCTION),
+						   PointerGetDatum(buildoidvector(NULL, 0)),
+						   ObjectIdGetDatum(get_func_namespace(self)));
+}
+
+/*
+ * Does a trigger of the guard keep watch over a column?
+ */
+bool
+guard_watches(Relation rel, Oid function, AttrNumber attno)
+{
+	TriggerDesc *trigdesc = rel->trigdesc;
+
+	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &trigdesc->triggers[i];
+
+		if (trigger->tgfoid == function &&
+			(trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN ||
+			 trigger->tgenabled == TRIGGER_FIRES_ALWAYS) &&
+			guarded_column(trigger) == attno)
+			return true;
+	}
+	return false;
+}
+
+static void
+run_ddl(const char *sql)
+{
+	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not execute: %s", sql);
+}
+
+/*
+ * Drop the guard's own triggers of a table, under whatever name; those that a
+ * partition has got from its parent go with the parent's.
+ */
+static void
+drop_triggers(Oid relid, Oid function)
+{
+	Relation	rel = table_open(relid, AccessExclusiveLock);
+	char	   *table = relation_name(rel);
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &rel->trigdesc->triggers[i];
+
+		if (trigger->tgfoid == function && !trigger->tgisclone)
+			names = lappend(names, pstrdup(trigger->tgname));
+	}
+	table_close(rel, NoLock);
+
+	foreach(lc, names)
+		run_ddl(psprintf("DROP TRIGGER %s ON %s",
+						 quote_identifier(lfirst(lc)), table));
+}
+
+static void
+create_trigger(Relation rel, const char *name, const char *when,
+			   const char *column, Oid function)
+{
+	const char *table = relation_name(rel);
+	const char *trigger = quote_identifier(name);
+	const char *quoted = quote_identifier(column);
+
+	run_ddl(psprintf("CREATE TRIGGER %s %s UPDATE ON %s FOR EACH ROW"
+					 " WHEN (OLD.%s IS DISTINCT FROM NEW.%s)"
+					 " EXECUTE FUNCTION %s()",
+					 trigger, when, table, quoted, quoted,
+					 quote_qualified_identifier(get_namespace_name(get_func_namespace(function)),
+												GUARD_FUNCTION)));
+	run_ddl(psprintf("ALTER TRIGGER %s ON %s DEPENDS ON EXTENSION purchase",
+					 trigger, table));
+}
+
+/*
+ * Put the guard before a column, or with none, take it away.  As the user, who
+ * owns the table, and deaf to his search_path.
+ */
+static void
+guard_place(Relation rel, const char *column, Oid function)
+{
+	Oid			relid = RelationGetRelid(rel);
+	int			guc_level = NewGUCNestLevel();
+	List	   *relids = list_make1_oid(relid);
+	ListCell   *lc;
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	SPI_connect();
+
+	/* those that stood before single partitions are no longer needed */
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE && column != NULL)
+		relids = find_all_inheritors(relid, AccessExclusiveLock, NULL);
+	foreach(lc, relids)
+		drop_triggers(lfirst_oid(lc), function);
+	if (column != NULL)
+	{
+		create_trigger(rel, BEFORE_TRIGGER, "BEFORE", column, function);
+		create_trigger(rel, AFTER_TRIGGER, "AFTER", column, function);
+	}
+
+	SPI_finish();
+	AtEOXact_GUC(true, guc_level);
+}
+
+/*
+ * Let a table's own guard follow a registration that has another stock column
+ * now, or none.  One that has been put before the right column, disabled or not,
+ * stays as it is.
+ */
+void
+guard_follow(Relation rel, Oid function, AttrNumber attno)
+{
+	TriggerDesc *trigdesc = rel->trigdesc;
+
+	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &trigdesc->triggers[i];
+
+		if (trigger->tgfoid != function || trigger->tgisclone ||
+			guarded_column(trigger) == attno)
+			continue;
+		guard_place(rel, attno == InvalidAttrNumber ? NULL :
+					NameStr(TupleDescAttr(RelationGetDescr(rel),
+										  attno - 1)->attname), function);
+		return;
+	}
+}
+
+/*
+ * Has it the guard from a partitioned table above it?
+ */
+static bool
+guarded_by_parent(Relation rel, Oid function)
+{
+	TriggerDesc *trigdesc = rel->trigdesc;
+
+	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
+		if (trigdesc->triggers[i].tgfoid == function &&
+			trigdesc->triggers[i].tgisclone)
+			return true;
+	return false;
+}
+
+static void
+check_guardable(Relation rel, Oid function)
+{
+	const char *name = RelationGetRelationName(rel);
+
+	if (rel->rd_rel->relkind == RELKIND_VIEW)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot guard view \"%s\"", name),
+				 errhint("Attach and guard the table below it: sales through the view pass its guard."),
+				 errtable(rel)));
+	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE &&
+		rel->rd_rel->relhassubclass &&
+		find_inheritance_children(RelationGetRelid(rel), NoLock) != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot guard table \"%s\"", name),
+				 errdetail("Other tables inherit from it, and have no trigger of their parent's."),
+				 errhint("Make it a partitioned table, or attach and guard each table by itself."),
+				 errtable(rel)));
+	if (guarded_by_parent(rel, function))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is guarded with the table that it is a partition of",
+						name),
+				 errhint("Call purchase_guard() for that table."),
+				 errtable(rel)));
+}
+
+/*
+ * purchase_guard(stock_table regclass, enabled boolean) returns void
+ *
+ * Let nothing but purchase change the stock of existing rows, or again
+ * everything.  Called again, it mends what was disabled or dropped by hand.
+ */
+Datum
+purchase_guard(PG_FUNCTION_ARGS)
+{
+	Oid			self = fcinfo->flinfo->fn_oid;
+	Oid			function = guard_function(self);
+	Registration registration;
+	Relation	rel;
+	bool		enabled;
+
+	PreventCommandIfReadOnly("purchase_guard()");
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null",
+						PG_ARGISNULL(0) ? "stock_table" : "enabled")));
+	enabled = PG_GETARG_BOOL(1);
+
+	rel = open_owned_relation(PG_GETARG_OID(0));
+	registration.relid = RelationGetRelid(rel);
+	if (!find_registration(self, &registration))
+		raise_not_attached(rel);
+	check_guardable(rel, function);
+	if (enabled)
+		check_registration(self, rel, &registration);
+
+	guard_place(rel, enabled ? registration.stock_column : NULL, function);
+	relation_close(rel, NoLock);
+	PG_RETURN_VOID();
+}
