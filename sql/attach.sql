@@ -104,6 +104,25 @@ SELECT purchase_attach('goods');
 REVOKE CREATE ON SCHEMA public FROM regress_purchase_clerk;
 DROP ROLE regress_purchase_clerk;
 
+-- hints repeat what was given already, and help with a key of several columns
+CREATE TABLE depot (warehouse integer, sku text, units integer, id text,
+    PRIMARY KEY (warehouse, sku));
+SELECT purchase_attach('depot');
+SELECT purchase_attach('depot', 'units');
+SELECT purchase_attach('depot', 'units', is_default => false, lock_wait => '1s');
+SELECT purchase_attach('depot', key_column => 'stock_id', lock_wait => '1s');
+SELECT purchase_attach('depot', 'units', 'stock_id', lock_wait => '2 moons');
+SELECT purchase_attach('depot', 'units', 'stock_id', lock_wait => '-2');
+ALTER TABLE public.depot ADD COLUMN stock_id bigint GENERATED ALWAYS AS IDENTITY UNIQUE;
+SELECT purchase_attach('depot', stock_column => 'units', key_column => 'stock_id', is_default => false, lock_wait => '1s');
+INSERT INTO depot VALUES (7, 'A-1', 5);
+SELECT purchase((SELECT stock_id FROM depot WHERE warehouse = 7 AND sku = 'A-1'), 2, 'depot');
+SELECT lock_wait FROM purchase_stock_tables WHERE stock_table = 'depot'::regclass;
+SELECT purchase_attach('depot', stock_column => 'units', key_column => 'stock_id');
+SELECT lock_wait FROM purchase_stock_tables WHERE stock_table = 'depot'::regclass;
+SELECT purchase_detach('depot');
+DROP TABLE depot;
+
 -- a function or operator of the caller's does not run as the owner
 CREATE SCHEMA trap;
 CREATE FUNCTION trap.ne(regclass, regclass) RETURNS boolean
@@ -151,6 +170,39 @@ SELECT count(*) FILTER (WHERE is_default), count(*) FROM purchase_registration;
 RESET ROLE;
 SELECT purchase_attach('stall');
 SELECT stock_table, is_default FROM purchase_registration;
-DROP TABLE stall;
-DROP ROLE regress_purchase_clerk;
+
+-- nor is that of a detached one, though no table is attached: but for its owner
+SELECT * FROM purchase_default_owner;
+CREATE ROLE regress_purchase_thief;
+CREATE TABLE loot (id integer PRIMARY KEY, stock integer);
+ALTER TABLE loot OWNER TO regress_purchase_thief;
+SET ROLE regress_purchase_clerk;
+SELECT purchase_detach('stall');
+SET ROLE regress_purchase_thief;
+SELECT purchase_attach('loot');
+SELECT purchase_attach('loot', is_default => true);
+RESET ROLE;
+SELECT * FROM purchase_registration;
+SELECT purchase_detach('loot');
+SET ROLE regress_purchase_thief;
+SELECT purchase_attach('loot');
+SET ROLE regress_purchase_clerk;
+SELECT purchase_attach('stall');
+RESET ROLE;
+SELECT stock_table, is_default FROM purchase_registration ORDER BY 1::text;
+-- the owner is of the time of the detach
+ALTER TABLE stall OWNER TO regress_purchase_thief;
+SELECT purchase_detach('stall');
+SELECT * FROM purchase_default_owner;
+ALTER TABLE stall OWNER TO regress_purchase_clerk;
+SET ROLE regress_purchase_clerk;
+SELECT purchase_attach('stall');
+RESET ROLE;
+-- a role of the same name is not the same role, but one has to be able to make it
+ALTER ROLE regress_purchase_thief RENAME TO regress_purchase_lost;
+SET ROLE regress_purchase_lost;
+SELECT purchase_attach('loot');
+RESET ROLE;
+DROP TABLE stall, loot;
+DROP ROLE regress_purchase_clerk, regress_purchase_lost;
 DROP EXTENSION purchase;

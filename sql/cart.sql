@@ -76,6 +76,16 @@ SELECT * FROM purchase_cart(ARRAY['pear', 'APPLE', 'apple'], ARRAY[1, 3, 2], 't'
 SELECT * FROM purchase_cart(ARRAY['PEAR', 'pear'], ARRAY[3, 2], 't');
 TABLE t;
 
+-- a cascade of the first line changes the row of the second
+CREATE TABLE heir (id integer PRIMARY KEY, stock integer UNIQUE,
+    r integer REFERENCES heir (stock) ON UPDATE CASCADE);
+INSERT INTO heir VALUES (1, 10, 10), (2, 20, 10), (3, 30, 20);
+SELECT purchase_attach('heir');
+SELECT * FROM purchase_cart('{1,2,3}', '{1,1,1}', 'heir');
+SELECT * FROM purchase_try_cart('{1,2,3}', '{1,1,1}', 'heir');
+SELECT * FROM heir ORDER BY id;
+DROP TABLE heir;
+
 -- a trigger sells what a later line of the same cart wants: nothing is sold
 -- twice, whichever engine writes
 CREATE FUNCTION bundle() RETURNS trigger LANGUAGE plpgsql AS $$

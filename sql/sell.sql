@@ -236,6 +236,34 @@ DROP TABLE by_stock;
 DROP FUNCTION fine;
 DROP TYPE mood;
 
+-- what is missing, and who can give it
+CREATE ROLE "Regress purchase buyer";
+CREATE SCHEMA "The shop";
+CREATE TABLE "The shop"."Product" ("Id" integer PRIMARY KEY, stock integer);
+INSERT INTO "The shop"."Product" VALUES (1, 5);
+CREATE VIEW "The shop".v AS SELECT * FROM "The shop"."Product";
+SELECT purchase_attach('"The shop"."Product"'), purchase_attach('"The shop".v', key_column => 'Id');
+SELECT '"The shop"."Product"'::regclass::oid AS product, '"The shop".v'::regclass::oid AS v \gset
+SET ROLE "Regress purchase buyer";
+SELECT purchase(1, 1, :product);
+RESET ROLE;
+GRANT USAGE ON SCHEMA "The shop" TO "Regress purchase buyer";
+SET ROLE "Regress purchase buyer";
+SELECT purchase(1, 1, :product);
+SELECT purchase_available(1, :product);
+SELECT purchase(1, 1, :v);
+RESET ROLE;
+GRANT SELECT ("Id", stock), UPDATE (stock) ON "The shop"."Product" TO "Regress purchase buyer";
+SET ROLE "Regress purchase buyer";
+SELECT purchase(1, 1, :product);
+RESET ROLE;
+SELECT purchase_detach('"The shop"."Product"'), purchase_detach('"The shop".v');
+\set VERBOSITY terse
+DROP SCHEMA "The shop" CASCADE;
+\set VERBOSITY default
+DROP ROLE "Regress purchase buyer";
+SELECT purchase(1, 1, '-'), purchase(1, 1, 0::regclass);
+
 -- the sum of a column is a bigint
 SELECT purchase(3, sum(q)) FROM (VALUES (1), (1)) AS v (q);
 

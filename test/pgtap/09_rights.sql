@@ -53,6 +53,17 @@ SELECT is(as_role('clerk', 'SELECT purchase(1, 1)'), '42501',
     'and the stock writable, no other column helps');
 GRANT UPDATE (stock) ON shop_product TO clerk;
 
+-- The schema's USAGE is asked for, too, though the default is not named.
+CREATE SCHEMA store;
+ALTER TABLE shop_product SET SCHEMA store;
+SELECT is(as_role('clerk', 'SELECT purchase(1, 1)'), '42501', 'a schema that may not be used');
+SELECT is(as_role('clerk', 'SELECT purchase_available(1)'), '42501', 'not even to read from');
+SELECT is(as_role('clerk', 'SELECT purchase_set_stock(1, 8)'), '42501', 'nor to set');
+GRANT USAGE ON SCHEMA store TO clerk;
+SELECT is(as_role('clerk', 'SELECT purchase_set_stock(1, 8)'), stock::text, 'which may')
+    FROM store.shop_product WHERE id = 1;
+ALTER TABLE store.shop_product SET SCHEMA public;
+
 -- A function may lend its owner's rights.
 CREATE ROLE visitor;
 CREATE FUNCTION buy(product bigint) RETURNS bigint

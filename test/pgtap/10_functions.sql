@@ -13,11 +13,12 @@ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 SELECT set_has('SELECT signature FROM ours', $$
     SELECT format(f, key) FROM unnest(ARRAY[
         'purchase(%s,bigint,regclass)', 'purchase_try(%s,bigint,regclass)',
-        'purchase_restock(%s,bigint,regclass)',
+        'purchase_restock(%s,bigint,regclass)', 'purchase_set_stock(%s,bigint,regclass)',
         'purchase_available(%s,regclass)']) AS f,
         unnest(ARRAY['bigint', 'uuid', 'text']) AS key $$,
     'each call that takes a key has a form for bigint, uuid and text');
-SELECT has_function('purchase_attach', ARRAY['regclass', 'name', 'name', 'boolean']);
+SELECT has_function('purchase_attach', ARRAY['regclass', 'name', 'name', 'boolean', 'text']);
+SELECT has_function('purchase_guard', ARRAY['regclass', 'boolean']);
 SELECT has_function('purchase_detach', ARRAY['regclass']);
 SELECT has_view('purchase_stock_tables');
 
@@ -50,8 +51,8 @@ SELECT set_eq($$
     JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
     WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
       AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'purchase') $$,
-    ARRAY['purchase_registration', 'purchase_stock_tables']::name[],
-    'a table and a view are all that is stored');
+    ARRAY['purchase_registration', 'purchase_default_owner', 'purchase_stock_tables']::name[],
+    'two tables and a view are all that is stored');
 
 -- Which form does a call mean?
 SELECT purchase_attach('shop_product');

@@ -56,6 +56,15 @@ $subscriber->safe_psql('postgres',
 	"CREATE SUBSCRIPTION shop CONNECTION '$connstr' PUBLICATION everything");
 $subscriber->wait_for_subscription_sync($publisher, 'shop');
 
+# Both are guarded: the subscriber's triggers don't fire when it applies what was
+# sold, but refuse what others do there.
+foreach my $node ($publisher, $subscriber)
+{
+	$node->safe_psql('postgres', "SELECT purchase_guard('product')");
+	is( sqlstate($node, 'UPDATE product SET stock = stock - 1 WHERE id = 1'),
+		'SK005', $node->name . ': guarded');
+}
+
 my $reader = session($subscriber);
 is(ask($reader, 'SELECT purchase_available(1)'),
 	1000000, 'the subscriber has the initial stock');

@@ -58,14 +58,15 @@ INSERT INTO "The Shop"."Product" VALUES ('6ecd8c99-4036-403d-bf84-cf8400f67836',
 CREATE TABLE public.ticket (id int, code text UNIQUE, stock bigint NOT NULL);
 INSERT INTO public.ticket VALUES (1, 'row 1', 10), (2, NULL, 10);
 CREATE TABLE public.dropped (id int PRIMARY KEY, stock int);
-SELECT sales.purchase_attach('public.ticket', key_column => 'code');
+SELECT sales.purchase_attach('public.ticket', key_column => 'code', lock_wait => '1s');
+SELECT sales.purchase_guard('public.ticket');
 SELECT sales.purchase_attach('"The Shop"."Product"', 'In Stock', is_default => true);
 SELECT sales.purchase_attach('public.dropped');
 DROP TABLE public.dropped;
 );
 
 my $registrations = q(
-SELECT stock_table, key_column, stock_column, is_default, engine
+SELECT stock_table, key_column, stock_column, is_default, lock_wait, engine
 FROM sales.purchase_stock_tables WHERE engine IS NOT NULL ORDER BY is_default DESC);
 
 # The restored shop sells, and is the same as the dumped one otherwise.
@@ -74,7 +75,7 @@ sub restored_shop_sells
 	my ($role, $dbname) = @_;
 
 	is( run_sql($role, $dbname, $registrations),
-		qq("The Shop"."Product"|Id|In Stock|t|row\nticket|code|stock|f|row),
+		qq("The Shop"."Product"|Id|In Stock|t||row\nticket|code|stock|f|1000|row),
 		"$dbname: the registrations");
 	is( run_sql(
 			$role, $dbname,
@@ -88,6 +89,13 @@ SET purchase.lock_wait = '1s';
 SELECT sales.purchase('row 1', 3, 'ticket')"),
 		"6\n7",
 		"$dbname: it sells");
+
+	is( sqlstate($node, 'UPDATE ticket SET stock = stock + 1', $dbname),
+		'SK005', "$dbname: the guard is there");
+	is( run_sql($role, $dbname,
+			'SELECT owner = current_user FROM sales.purchase_default_owner'),
+		$role eq ($dbname =~ /^([a-z]+)/)[0] ? 't' : 'f',
+		"$dbname: who owned the default is remembered");
 
 	# who restored it can go on to change it
 	is( run_sql(
@@ -170,6 +178,39 @@ is( run_sql('owner', $copy,
 		"SELECT sales.purchase('row 1', 7, 'ticket')"),
 	0,
 	'it sells the rest');
+
+# A database owner restores where the administrator has created the extension,
+# and therefore owns it.  Only the extension's comment is not his to restore.
+create_database('owner', 'plain');
+run_sql('owner', 'plain', q(
+CREATE EXTENSION purchase;
+CREATE TABLE product (id int PRIMARY KEY, stock int NOT NULL);
+INSERT INTO product VALUES (1, 5);
+SELECT purchase_attach('product', lock_wait => '2s');
+SELECT purchase_guard('product');
+));
+$node->command_ok([ 'pg_dump', '-U', 'owner', '-Fc', '-f', "$dir/plain.dump", 'plain' ],
+	'a dump of a database owner\'s');
+create_database('owner', 'prepared');
+run_sql('superuser', 'prepared', 'CREATE EXTENSION purchase');
+$node->command_ok(
+	[
+		'pg_restore', '-U', 'owner', '--exit-on-error', '--no-comments', '-d',
+		'prepared', "$dir/plain.dump"
+	],
+	'restored where the administrator created the extension');
+is( run_sql('owner', 'prepared',
+		'SELECT stock_table, is_default, lock_wait FROM purchase_stock_tables;
+SELECT purchase(1, 2);
+SELECT owner FROM purchase_default_owner'),
+	"product|t|2000\n3\nowner",
+	'the registrations are there, and it sells');
+is(sqlstate($node, 'UPDATE product SET stock = 9', 'prepared'),
+	'SK005', 'the guard, too');
+is( run_sql('superuser', 'prepared',
+		'DROP EXTENSION purchase; UPDATE product SET stock = 9 RETURNING stock'),
+	9,
+	'and goes with the extension');
 
 # who owns neither the database nor the tables
 is( sqlstate($node,

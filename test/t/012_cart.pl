@@ -222,5 +222,31 @@ foreach my $engine ('auto', 'sql')
 	$other->quit;
 }
 
+# A cart whose every row is held by another session waits for each, and not in
+# more than one queue at a time: the server's lock table is for all. It has room
+# for some 6,400 locks here.
+$node->safe_psql('postgres',
+	'UPDATE product SET stock = 10; ALTER TABLE product DROP CONSTRAINT memory');
+my $holder = session($node);
+my $buyer = session($node);
+my $buyer_pid = ask($buyer, "SET purchase.lock_wait = -1;\nSELECT pg_backend_pid()");
+foreach my $call ('purchase_cart', 'purchase_try_cart')
+{
+	ask($holder, 'BEGIN; UPDATE product SET stock = stock WHERE id <= 16000');
+	begin_query($buyer, "BEGIN; SELECT count(*) FROM $call(ids(16000), ones(16000))");
+	wait_for_wait($node, $buyer_pid);
+	ask($holder, 'COMMIT');
+	is(end_query($buyer), 16000, "$call sells 16,000 rows that were all held");
+	is( $node->safe_psql(
+			'postgres',
+			"SELECT count(*) FROM pg_locks WHERE pid = $buyer_pid AND locktype IN ('advisory', 'userlock')"
+		),
+		0,
+		"$call is in no queue then");
+	ask($buyer, 'COMMIT');
+}
+$holder->quit;
+$buyer->quit;
+
 server_log_is_clean($node);
 done_testing();
