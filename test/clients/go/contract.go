@@ -254,7 +254,11 @@ func contract(s shop, version string) {
 					return attempt()
 				})
 			}()
-			<-failed
+			select {
+			case <-failed:
+			case err := <-result:
+				panic(fmt.Errorf("not retried: %v", err))
+			}
 		})
 		close(committed)
 		check(<-result)
