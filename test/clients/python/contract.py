@@ -239,6 +239,22 @@ class Contract:
         self.shop.sell(connection, 1, 1)
         self.assertEqual(self.lock_wait(connection), "2s")
 
+    @unittest.skipIf("POOLED" in os.environ, "see the next one")
+    def test_a_patient_sale_waits_for_a_busy_product(self):
+        other, patient = self.shop.connect(), self.shop.connect_patiently()
+        self.addCleanup(other.close)
+        self.addCleanup(patient.close)
+        with ThreadPoolExecutor(1) as pool, ExitStack() as sale:
+            sale.enter_context(self.shop.transaction(other))
+            self.shop.sell(other, 1, 1)
+            remaining = pool.submit(self.shop.sell, patient, 1, 1)
+            while not remaining.done() and psql(
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                    " AND datname = current_database()") == "0":
+                pass
+            sale.close()        # commits
+            self.assertEqual(remaining.result(), 98)
+
     @unittest.skipUnless("POOLED" in os.environ, "PgBouncer's own")
     def test_pgbouncer_refuses_options(self):
         with self.assertRaisesRegex(Exception, "unsupported startup parameter"):
