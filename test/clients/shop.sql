@@ -20,6 +20,22 @@ CREATE TABLE shop_order_line (
     quantity integer NOT NULL
 );
 
+-- Orders of 41, 42 and 43 units fail, each in its way: as one of two that
+-- conflict, when it commits; as one of two that wait in a circle; and for good.
+CREATE FUNCTION shop_fail() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'an order of % fails', NEW.quantity USING ERRCODE = TG_ARGV[0];
+END;
+$$;
+
+CREATE CONSTRAINT TRIGGER shop_fail_41 AFTER INSERT ON shop_order_line
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (NEW.quantity = 41) EXECUTE FUNCTION shop_fail('40001');
+CREATE TRIGGER shop_fail_42 BEFORE INSERT ON shop_order_line FOR EACH ROW
+    WHEN (NEW.quantity = 42) EXECUTE FUNCTION shop_fail('40P01');
+CREATE TRIGGER shop_fail_43 BEFORE INSERT ON shop_order_line FOR EACH ROW
+    WHEN (NEW.quantity = 43) EXECUTE FUNCTION shop_fail('23514');
+
 SELECT purchase_attach('shop_product');
 SELECT purchase_attach('shop_seat');
 

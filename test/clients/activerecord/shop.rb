@@ -6,6 +6,9 @@ class OrderLine < ActiveRecord::Base
   self.table_name = 'shop_order_line'
 end
 
+# For connections whose sales wait for a busy product; or in database.yml.
+PATIENTLY = { variables: { 'purchase.lock_wait' => '2s' } }.freeze
+
 module Shop
   module_function
 
@@ -39,8 +42,9 @@ module Shop
     end
   end
 
+  # Other statements and COMMIT can fail, too.
   def transaction(&work)
-    ActiveRecord::Base.transaction(&work)
+    translating { ActiveRecord::Base.transaction(&work) }
   end
 
   def order_lines
@@ -53,14 +57,17 @@ module Shop
   def call(sql, binds)
     connection = ActiveRecord::Base.connection
     connection.clear_query_cache
-    connection.exec_query(sql, 'Sale', binds).map(&:symbolize_keys)
+    translating do
+      connection.exec_query(sql, 'Sale', binds).map(&:symbolize_keys)
+    end
+  end
+
   # 55P03 arrives as its subclass LockWaitTimeout.
+  def translating
+    yield
   rescue ActiveRecord::StatementInvalid => e
     code = e.cause.try(:result)&.error_field(PG::PG_DIAG_SQLSTATE)
-    error = SALE_ERRORS[code]
-    raise error, e.cause.message if error
-
-    raise
+    raise SALE_ERRORS.fetch(code, e)
   end
 
   def reset

@@ -2,7 +2,12 @@ require_relative 'shop'
 require_relative '../ruby/contract'
 
 # What is not given is taken from the environment: PGHOST, PGPORT and so on.
-ActiveRecord::Base.establish_connection(adapter: 'postgresql', pool: 25)
+SETTINGS = { adapter: 'postgresql', pool: 25 }.freeze
+ActiveRecord::Base.establish_connection(SETTINGS)
+
+class Patient < ActiveRecord::Base
+  self.abstract_class = true
+end
 
 def with_shop
   ActiveRecord::Base.connection_pool.with_connection { yield Shop }
@@ -22,5 +27,13 @@ Contract.new("activerecord #{ActiveRecord.version}, pg #{PG::VERSION}",
     ActiveRecord::Base.cache do
       same([shop.sell(1, 3), shop.sell(1, 3)], [97, 94])
     end
+  end
+
+  # The call comes first: from then on the setting is the extension's own.
+  test 'waits if the connection says so' do
+    Patient.establish_connection(SETTINGS.merge(PATIENTLY))
+    same(Patient.connection.select_value(<<~SQL), '2s')
+      SELECT setting FROM purchase(1, 1), current_setting('purchase.lock_wait') AS setting
+    SQL
   end
 end

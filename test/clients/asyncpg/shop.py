@@ -1,27 +1,39 @@
 """Sell with asyncpg."""
 
+import asyncio
+import random
 from contextlib import contextmanager
 
 import asyncpg
 
 
 class PurchaseError(Exception):
+    """Its text is for the buyer. The server's, in __cause__, names tables."""
     retryable = False
+
+    def __init__(self):
+        super().__init__(self.text)
 
 
 class ProductNotFoundError(PurchaseError):
-    pass
+    text = "There is no such product."
 
 
 class OutOfStockError(PurchaseError):
-    pass
+    text = "It is sold out."
 
 
 class InsufficientQuantityError(PurchaseError):
-    pass
+    text = "There are not so many left."
 
 
 class ProductBusyError(PurchaseError):
+    text = "Somebody else is buying it. Try again."
+    retryable = True
+
+
+class ConflictError(PurchaseError):
+    text = "Your order met another. Try again."
     retryable = True
 
 
@@ -30,6 +42,8 @@ ERRORS = {
     "SK002": OutOfStockError,
     "SK003": InsufficientQuantityError,
     "55P03": ProductBusyError,
+    "40001": ConflictError,     # serialization failure
+    "40P01": ConflictError,     # deadlock
 }
 
 
@@ -40,7 +54,29 @@ def purchase_errors():
     except asyncpg.PostgresError as error:
         if error.sqlstate not in ERRORS:
             raise
-        raise ERRORS[error.sqlstate](error.detail) from error
+        raise ERRORS[error.sqlstate]() from error
+
+
+async def retrying(attempt, tries=10):
+    """Runs a whole transaction, and again while it fails for what passes."""
+    delay = 0.01
+    for left in reversed(range(tries)):
+        try:
+            with purchase_errors():     # COMMIT can fail, too
+                return await attempt()
+        except PurchaseError as error:
+            if not error.retryable or not left:
+                raise
+        await asyncio.sleep(random.uniform(0, delay))
+        delay = min(2 * delay, 0.1)
+
+
+def connect(**options):
+    return asyncpg.connect(**options)       # PGHOST, PGDATABASE, ...
+
+
+def connect_patiently():
+    return connect(server_settings={"purchase.lock_wait": "2s"})
 
 
 # asyncpg asks the server for the types of parameters. Without a cast the key's

@@ -16,7 +16,7 @@ options = {"statement_cache_size": 0} if "POOLED" in os.environ else {}
 
 class Asyncpg(unittest.IsolatedAsyncioTestCase):
     async def connect(self):
-        connection = await asyncpg.connect(**options)   # PGHOST, PGDATABASE, ...
+        connection = await shop.connect(**options)
         self.addAsyncCleanup(connection.close)
         return connection
 
@@ -130,6 +130,79 @@ class Asyncpg(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(sorted(answers), ["out of stock"] * 10 + ["sold"] * 10)
         self.assertEqual(psql("SELECT purchase_available(5), sum(quantity)"
                               " FROM shop_order_line"), "0|10")
+
+    def attempts(self, *orders):
+        """A transaction that orders the next of these each time it is run."""
+        orders = iter(orders)
+        self.tries = 0
+
+        async def attempt():
+            self.tries += 1
+            await shop.order(self.connection, *next(orders))
+
+        return attempt
+
+    async def test_retries_a_busy_product(self):
+        other = await self.connect()
+        sale = other.transaction()
+        await sale.start()
+        await shop.sell(other, 1, 1)
+        attempt = self.attempts((1, 1), (1, 1))
+
+        async def attempt_again():
+            if self.tries > 0:
+                await sale.commit()
+            await attempt()
+
+        await shop.retrying(attempt_again)
+        self.assertEqual(self.tries, 2)
+        self.assertEqual(psql("SELECT purchase_available(1), quantity"
+                              " FROM shop_order_line"), "98|1")
+
+    async def test_retries_conflicts(self):
+        await shop.retrying(self.attempts((1, 41), (1, 42), (1, 1)))
+        self.assertEqual(self.tries, 3)
+        self.assertEqual(psql("SELECT purchase_available(1), quantity"
+                              " FROM shop_order_line"), "99|1")
+
+    async def test_retries_nothing_else(self):
+        for order, error in (((99, 1), shop.ProductNotFoundError),
+                             ((3, 1), shop.OutOfStockError),
+                             ((4, 3), shop.InsufficientQuantityError),
+                             ((1, 43), asyncpg.CheckViolationError)):
+            with self.assertRaises(error):
+                await shop.retrying(self.attempts(order, order))
+            self.assertEqual(self.tries, 1)
+
+    async def test_gives_up(self):
+        other = await self.connect()
+        async with other.transaction():
+            await shop.sell(other, 1, 1)
+            with self.assertRaises(shop.ProductBusyError):
+                await shop.retrying(self.attempts(*[(1, 1)] * 4), tries=3)
+        self.assertEqual(self.tries, 3)
+
+    async def test_tells_buyers_a_text_of_its_own(self):
+        for order, text in (((99, 1), "There is no such product."),
+                            ((3, 1), "It is sold out."),
+                            ((4, 3), "There are not so many left."),
+                            ((1, 42), "Your order met another. Try again.")):
+            with self.assertRaises(shop.PurchaseError) as caught:
+                await shop.retrying(self.attempts(order), tries=1)
+            self.assertEqual(str(caught.exception), text)
+
+    # The setting is the extension's own once the session has called it.
+    @unittest.skipIf("POOLED" in os.environ, "see the next one")
+    async def test_waits_if_the_connection_says_so(self):
+        connection = await shop.connect_patiently()
+        self.addAsyncCleanup(connection.close)
+        await shop.sell(connection, 1, 1)
+        self.assertEqual(await connection.fetchval("SHOW purchase.lock_wait"), "2s")
+
+    @unittest.skipUnless("POOLED" in os.environ, "PgBouncer's own")
+    async def test_pgbouncer_refuses_options(self):
+        with self.assertRaisesRegex(Exception, "unsupported startup parameter"):
+            await shop.connect_patiently()
 
 
 print(f"# version: asyncpg {asyncpg.__version__}")

@@ -19,6 +19,13 @@ DATABASES = {
     }
 }
 
+# The same, but a sale waits for a busy product.
+DATABASES["patient"] = {
+    **DATABASES["default"],
+    "OPTIONS": {"options": "-c purchase.lock_wait=2s"},
+    "TEST": {"MIRROR": "default"},
+}
+
 REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "shop.views.exception_handler",
     "DEFAULT_AUTHENTICATION_CLASSES": [],

@@ -6,10 +6,17 @@ const { sql } = require('drizzle-orm');
 const { drizzle } = require('drizzle-orm/node-postgres');
 const { bigint, integer, pgTable } = require('drizzle-orm/pg-core');
 const { Pool } = require('pg');
-const { translating } = require('../node/errors');
+const { retryingFor, translating } = require('../node/errors');
 
 const pool = new Pool({ max: 20 });
 const db = drizzle(pool);
+
+// Its sales wait for a busy product.
+const patientPool = new Pool({
+  max: 20,
+  options: '-c purchase.lock_wait=2s',
+});
+const patientDb = drizzle(patientPool);
 
 const orderLine = pgTable('shop_order_line', {
   id: bigint({ mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
@@ -19,6 +26,8 @@ const orderLine = pgTable('shop_order_line', {
 
 // A DrizzleQueryError has the error of node-postgres as its cause.
 const sqlstate = (error) => error.cause?.code;
+
+const retrying = retryingFor(sqlstate);
 
 // Sells with db or, within a transaction, with its tx; returns what remains. A
 // bigint comes from the server as a string.
@@ -70,7 +79,10 @@ function order(productId, quantity, pay) {
 
 module.exports = {
   pool,
+  patientPool,
   db,
+  patientDb,
+  retrying,
   orderLine,
   sell,
   sellSeat,

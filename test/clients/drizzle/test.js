@@ -18,5 +18,12 @@ contract({
   }),
   reset: () => db.execute(sql`SELECT shop_reset()`),
   orderLines: () => db.$count(shop.orderLine),
-  close: () => shop.pool.end(),
+  async lockWait(query) {
+    const { rows } = await shop.patientDb.execute(query);
+    return rows[0].setting;
+  },
+  async close() {
+    await shop.pool.end();
+    await shop.patientPool.end();
+  },
 });

@@ -54,6 +54,8 @@ type shop interface {
 	transaction(ctx context.Context, work func(seller) error) error
 	orderLines(ctx context.Context) (int, error)
 	reset(ctx context.Context) error
+	// lockWait has the setting of a connection whose sales wait.
+	lockWait(ctx context.Context) (string, error)
 	// told has what the driver's error says: code, message, detail, table
 	// and column.
 	told(err error) []string
@@ -213,7 +215,7 @@ func contract(s shop, version string) {
 			buyers.Add(1)
 			go func(result *error) {
 				defer buyers.Done()
-				*result = retrying(func() error { return s.order(ctx, ticket, 1, paid) })
+				*result = retrying(1000, func() error { return s.order(ctx, ticket, 1, paid) })
 			}(&results[i])
 		}
 		buyers.Wait()
@@ -226,6 +228,91 @@ func contract(s shop, version string) {
 		}
 		same(refused, 10)
 		state(ticket, 0, 10)
+	})
+
+	// A transaction that orders the next of these each time it is run.
+	var tries int
+	attempts := func(orders ...line) func() error {
+		tries = 0
+		return func() error {
+			o := orders[tries]
+			tries++
+			return s.order(ctx, o.ProductID, o.Quantity, paid)
+		}
+	}
+
+	test("retries a busy product", func() {
+		attempt := attempts(line{pen, 1}, line{pen, 1})
+		failed, committed, result := make(chan bool), make(chan bool), make(chan error, 1)
+		whileSelling(pen, func() {
+			go func() {
+				result <- retrying(10, func() error {
+					if tries > 0 {
+						failed <- true
+						<-committed
+					}
+					return attempt()
+				})
+			}()
+			select {
+			case <-failed:
+			case err := <-result:
+				panic(fmt.Errorf("not retried: %v", err))
+			}
+		})
+		close(committed)
+		check(<-result)
+		same(tries, 2)
+		state(pen, 98, 1)
+	})
+
+	test("retries conflicts", func() {
+		check(retrying(10, attempts(line{pen, 41}, line{pen, 42}, line{pen, 1})))
+		same(tries, 3)
+		state(pen, 99, 1)
+	})
+
+	test("retries nothing else", func() {
+		for _, refused := range []struct {
+			order  line
+			reason error
+		}{
+			{line{nothing, 1}, ErrProductNotFound},
+			{line{chair, 1}, ErrOutOfStock},
+			{line{desk, 3}, ErrInsufficientQuantity},
+		} {
+			err := retrying(10, attempts(refused.order, refused.order))
+			same(errors.Is(err, refused.reason), true)
+			same(tries, 1)
+		}
+		err := retrying(10, attempts(line{pen, 43}, line{pen, 43}))
+		same(s.told(err)[0], "23514")
+		same(tries, 1)
+	})
+
+	test("gives up", func() {
+		whileSelling(pen, func() {
+			err := retrying(3, attempts(line{pen, 1}, line{pen, 1}, line{pen, 1}, line{pen, 1}))
+			same(errors.Is(err, ErrProductBusy), true)
+			same(tries, 3)
+		})
+	})
+
+	test("tells buyers a text of its own", func() {
+		for order, text := range map[line]string{
+			{nothing, 1}: "there is no such product",
+			{chair, 1}:   "it is sold out",
+			{desk, 3}:    "there are not so many left",
+			{pen, 41}:    "your order met another, try again",
+		} {
+			same(retrying(1, attempts(order)).Error(), text)
+		}
+	})
+
+	test("waits if the connection says so", func() {
+		setting, err := s.lockWait(ctx)
+		check(err)
+		same(setting, "2s")
 	})
 
 	fmt.Printf("1..%d\n", count)

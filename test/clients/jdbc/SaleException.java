@@ -1,9 +1,12 @@
 import java.sql.SQLException;
 
-/** What a shop wants to tell apart when a sale fails. */
+/**
+ * What a shop wants to tell apart when a sale fails. The message is for the buyer.
+ * What the server says names tables: it stays in the driver's exception, the cause.
+ */
 abstract class SaleException extends RuntimeException {
-    SaleException(SQLException cause) {
-        super(cause.getMessage(), cause);
+    SaleException(String text, SQLException cause) {
+        super(text, cause);
     }
 
     boolean isRetryable() {
@@ -17,6 +20,8 @@ abstract class SaleException extends RuntimeException {
             case "SK002": throw new OutOfStockException(e);
             case "SK003": throw new InsufficientQuantityException(e);
             case "55P03": throw new ProductBusyException(e);
+            case "40001":                           // serialization failure
+            case "40P01": throw new ConflictException(e);   // deadlock
             default: return e;
         }
     }
@@ -24,25 +29,36 @@ abstract class SaleException extends RuntimeException {
 
 final class ProductNotFoundException extends SaleException {
     ProductNotFoundException(SQLException cause) {
-        super(cause);
+        super("There is no such product.", cause);
     }
 }
 
 final class OutOfStockException extends SaleException {
     OutOfStockException(SQLException cause) {
-        super(cause);
+        super("It is sold out.", cause);
     }
 }
 
 final class InsufficientQuantityException extends SaleException {
     InsufficientQuantityException(SQLException cause) {
-        super(cause);
+        super("There are not so many left.", cause);
     }
 }
 
 final class ProductBusyException extends SaleException {
     ProductBusyException(SQLException cause) {
-        super(cause);
+        super("Somebody else is buying it. Try again.", cause);
+    }
+
+    @Override
+    boolean isRetryable() {
+        return true;
+    }
+}
+
+final class ConflictException extends SaleException {
+    ConflictException(SQLException cause) {
+        super("Your order met another. Try again.", cause);
     }
 
     @Override

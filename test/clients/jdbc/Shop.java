@@ -22,6 +22,9 @@ final class Shop {
         void run() throws SQLException;
     }
 
+    /** In the URL of a connection whose sales wait for a busy product. */
+    static final String PATIENTLY = "options=-c%20purchase.lock_wait=2s";
+
     private final Connection connection;
 
     Shop(Connection connection) {
@@ -115,11 +118,39 @@ final class Shop {
         try {
             work.run();
             connection.commit();
-        } catch (SQLException | RuntimeException e) {
+        } catch (SQLException e) {
+            connection.rollback();
+            throw SaleException.translate(e);       // COMMIT can fail, too
+        } catch (RuntimeException e) {
             connection.rollback();
             throw e;
         } finally {
             connection.setAutoCommit(true);
+        }
+    }
+
+    /** Runs a whole transaction, and again while it fails for what passes. */
+    static void retrying(int tries, Work attempt) throws SQLException, InterruptedException {
+        for (long delay = 10;; delay = Math.min(2 * delay, 100)) {
+            try {
+                attempt.run();
+                return;
+            } catch (SaleException e) {
+                if (!e.isRetryable() || --tries <= 0) {
+                    throw e;
+                }
+            }
+            Thread.sleep((long) (Math.random() * delay));
+        }
+    }
+
+    /** The call comes first: from then on the setting is the extension's own. */
+    String lockWait() throws SQLException {
+        String sql = "SELECT purchase(1, 1), current_setting('purchase.lock_wait')";
+        try (Statement statement = connection.createStatement();
+                ResultSet row = statement.executeQuery(sql)) {
+            row.next();
+            return row.getString(2);
         }
     }
 

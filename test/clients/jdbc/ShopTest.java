@@ -18,16 +18,16 @@ final class ShopTest {
     private static final UUID FRONT = UUID.fromString("5ea70000-0000-4000-8000-000000000001");
 
     private static Shop shop;
-    private static int count, failed;
+    private static int count, failed, tries;
 
     private interface Body {
         void run() throws Exception;
     }
 
     /** The driver knows no Unix sockets. */
-    private static Connection connect() throws SQLException {
+    private static Connection connect(String... options) throws SQLException {
         String url = "jdbc:postgresql://127.0.0.1:" + System.getenv("PGPORT") + "/"
-                + System.getenv("PGDATABASE");
+                + System.getenv("PGDATABASE") + "?" + String.join("&", options);
         return DriverManager.getConnection(url, System.getenv("PGUSER"),
                 System.getenv("PGPASSWORD"));
     }
@@ -96,25 +96,32 @@ final class ShopTest {
         }
     }
 
-    /** Repeats a whole transaction while it fails for a reason that passes. */
-    private static void retrying(Shop.Work attempt) throws SQLException, InterruptedException {
-        for (;;) {
-            try {
-                attempt.run();
-                return;
-            } catch (SaleException e) {
-                if (!e.isRetryable()) {
-                    throw e;
-                }
-                Thread.sleep((long) (20 * Math.random()));
-            }
+    /** A transaction that orders the next of these each time it is run. */
+    private static Shop.Work attempts(Shop.Line... orders) {
+        tries = 0;
+        return () -> {
+            Shop.Line order = orders[tries++];
+            shop.order(order.productId(), (int) order.quantity(), () -> { });
+        };
+    }
+
+    private static Shop.Line order(long product, long quantity) {
+        return new Shop.Line(product, quantity);
+    }
+
+    private static String text(Shop.Line order) throws Exception {
+        try {
+            Shop.retrying(1, attempts(order));
+            return null;
+        } catch (SaleException e) {
+            return e.getMessage();
         }
     }
 
     private static Class<?> patientBuyer() throws Exception {
         try (Connection connection = connect()) {
             Shop buyer = new Shop(connection);
-            return failure(() -> retrying(() -> buyer.order(TICKET, 1, () -> { })));
+            return failure(() -> Shop.retrying(1000, () -> buyer.order(TICKET, 1, () -> { })));
         }
     }
 
@@ -210,6 +217,62 @@ final class ShopTest {
             threads.shutdown();
             same(refused, 10);
             same(List.of(stock(TICKET), shop.orderLines()), List.of(0L, 10));
+        });
+
+        test("retries a busy product", () -> {
+            try (Connection connection = connect()) {
+                Shop other = new Shop(connection);
+                connection.setAutoCommit(false);
+                other.sell(PEN, 1);
+                Shop.Work attempt = attempts(order(PEN, 1), order(PEN, 1));
+                Shop.retrying(10, () -> {
+                    if (tries > 0) {
+                        connection.commit();
+                    }
+                    attempt.run();
+                });
+            }
+            same(List.of(tries, stock(PEN), shop.orderLines()), List.of(2, 98L, 1));
+        });
+
+        test("retries conflicts", () -> {
+            Shop.retrying(10, attempts(order(PEN, 41), order(PEN, 42), order(PEN, 1)));
+            same(List.of(tries, stock(PEN), shop.orderLines()), List.of(3, 99L, 1));
+        });
+
+        test("retries nothing else", () -> {
+            same(failure(() -> Shop.retrying(10, attempts(order(NOTHING, 1), order(PEN, 1)))),
+                    ProductNotFoundException.class);
+            same(failure(() -> Shop.retrying(10, attempts(order(CHAIR, 1), order(PEN, 1)))),
+                    OutOfStockException.class);
+            same(failure(() -> Shop.retrying(10, attempts(order(DESK, 3), order(PEN, 1)))),
+                    InsufficientQuantityException.class);
+            try {
+                Shop.retrying(10, attempts(order(PEN, 43), order(PEN, 1)));
+                throw new AssertionError("it was sold");
+            } catch (SQLException e) {
+                same(e.getSQLState(), "23514");
+            }
+            same(List.of(tries, stock(PEN)), List.of(1, 100L));
+        });
+
+        test("gives up", () -> whileSelling(PEN, () -> {
+            same(failure(() -> Shop.retrying(3, attempts(order(PEN, 1), order(PEN, 1),
+                    order(PEN, 1), order(PEN, 1)))), ProductBusyException.class);
+            same(tries, 3);
+        }));
+
+        test("tells buyers a text of its own", () -> {
+            same(text(order(NOTHING, 1)), "There is no such product.");
+            same(text(order(CHAIR, 1)), "It is sold out.");
+            same(text(order(DESK, 3)), "There are not so many left.");
+            same(text(order(PEN, 41)), "Your order met another. Try again.");
+        });
+
+        test("waits if the connection says so", () -> {
+            try (Connection connection = connect(Shop.PATIENTLY)) {
+                same(new Shop(connection).lockWait(), "2s");
+            }
         });
     }
 }

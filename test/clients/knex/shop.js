@@ -3,12 +3,21 @@
 // Sells with Knex on top of node-postgres, which takes the connection from the
 // environment: PGHOST, PGPORT, PGUSER, PGDATABASE.
 const knex = require('knex');
-const { translating } = require('../node/errors');
+const { retryingFor, translating } = require('../node/errors');
 
 const db = knex({ client: 'pg', connection: {}, pool: { min: 0, max: 20 } });
 
+// Its sales wait for a busy product.
+const patientDb = knex({
+  client: 'pg',
+  connection: { options: '-c purchase.lock_wait=2s' },
+  pool: { min: 0, max: 20 },
+});
+
 // Knex hands on the errors of node-postgres.
 const sqlstate = (error) => error.code;
+
+const retrying = retryingFor(sqlstate);
 
 // Sells with db or, within a transaction, with its trx; returns what remains. A
 // bigint comes from the server as a string.
@@ -55,4 +64,13 @@ function order(productId, quantity, pay) {
   });
 }
 
-module.exports = { db, sell, sellSeat, sellCart, trySell, order };
+module.exports = {
+  db,
+  patientDb,
+  retrying,
+  sell,
+  sellSeat,
+  sellCart,
+  trySell,
+  order,
+};

@@ -19,5 +19,9 @@ contract({
   }),
   reset: () => db.raw('SELECT shop_reset()'),
   orderLines: async () => (await db('shop_order_line')).length,
-  close: () => db.destroy(),
+  lockWait: async (query) => (await shop.patientDb.raw(query)).rows[0].setting,
+  async close() {
+    await db.destroy();
+    await shop.patientDb.destroy();
+  },
 });

@@ -4,14 +4,25 @@
 // the environment: PGHOST, PGPORT, PGUSER, PGDATABASE.
 const { Kysely, PostgresDialect, sql } = require('kysely');
 const { Pool } = require('pg');
-const { translating } = require('../node/errors');
+const { retryingFor, translating } = require('../node/errors');
 
 const db = new Kysely({
   dialect: new PostgresDialect({ pool: new Pool({ max: 20 }) }),
 });
 
+// Its sales wait for a busy product.
+const patientPool = new Pool({
+  max: 20,
+  options: '-c purchase.lock_wait=2s',
+});
+const patientDb = new Kysely({
+  dialect: new PostgresDialect({ pool: patientPool }),
+});
+
 // Kysely hands on the errors of node-postgres.
 const sqlstate = (error) => error.code;
+
+const retrying = retryingFor(sqlstate);
 
 // Sells with db or, within a transaction, with its trx; returns what remains. A
 // bigint comes from the server as a string.
@@ -64,4 +75,13 @@ function order(productId, quantity, pay) {
   });
 }
 
-module.exports = { db, sell, sellSeat, sellCart, trySell, order };
+module.exports = {
+  db,
+  patientDb,
+  retrying,
+  sell,
+  sellSeat,
+  sellCart,
+  trySell,
+  order,
+};

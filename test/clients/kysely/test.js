@@ -22,5 +22,12 @@ contract({
     const lines = db.selectFrom('shop_order_line').selectAll();
     return (await lines.execute()).length;
   },
-  close: () => db.destroy(),
+  async lockWait(query) {
+    const { rows } = await sql.raw(query).execute(shop.patientDb);
+    return rows[0].setting;
+  },
+  async close() {
+    await db.destroy();
+    await shop.patientDb.destroy();
+  },
 });

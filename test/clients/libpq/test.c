@@ -213,6 +213,95 @@ test_refusals(PGconn *conn)
 	PQfinish(other);
 }
 
+/* A transaction that orders the next of these each time it is run. */
+typedef struct Attempts
+{
+	const int64_t (*orders)[2];
+	int			tries;
+	PGconn	   *other;			/* commits before the second try */
+} Attempts;
+
+static ShopError
+attempt(PGconn *conn, void *arg)
+{
+	Attempts   *a = arg;
+	const int64_t *order = a->orders[a->tries++];
+
+	if (a->tries == 2 && a->other)
+		sql(a->other, "COMMIT", 0);
+	return shop_order(conn, order[0], order[1]);
+}
+
+/*
+ * Retry, and say what came of it, what the buyer reads, and how many tries that
+ * took.
+ */
+static const char *
+retry(PGconn *conn, int tries, PGconn *other, const int64_t (*orders)[2])
+{
+	static char answer[200];
+	Attempts	a = {orders, 0, other};
+	ShopError	error = shop_retry(conn, tries, attempt, &a);
+
+	snprintf(answer, sizeof(answer), "%s|%s|%d", shop_error_name(error),
+			 shop_error_text(error), a.tries);
+	return answer;
+}
+
+#define ORDERS(...) (const int64_t [][2]) {__VA_ARGS__}
+
+static void
+test_retries(PGconn *conn)
+{
+	static const char *const state =
+		"SELECT purchase_available(1), count(*) FROM shop_order_line";
+	PGconn	   *other = open_connection();
+
+	sql(conn, "SELECT shop_reset()", 0);
+	sql(other, "BEGIN", 0);
+	sell(other, 1, 1);
+	is(retry(conn, 10, other, ORDERS({1, 1}, {1, 1})), "ok|It is yours.|2",
+	   "retries a busy product");
+	is(sql(conn, state, 0), "98|1", "sells it once");
+
+	is(retry(conn, 10, NULL, ORDERS({1, 41}, {1, 42}, {1, 1})),
+	   "ok|It is yours.|3", "retries conflicts");
+	is(sql(conn, state, 0), "97|2", "sells it once after conflicts");
+
+	is(retry(conn, 10, NULL, ORDERS({1, 43}, {1, 43})),
+	   "other error|Something went wrong.|1", "retries nothing else");
+	is(retry(conn, 10, NULL, ORDERS({99, 1}, {99, 1})),
+	   "product not found|There is no such product.|1",
+	   "tries what is not there once");
+	is(retry(conn, 10, NULL, ORDERS({3, 1}, {3, 1})),
+	   "out of stock|It is sold out.|1", "tries what is sold out once");
+	is(retry(conn, 10, NULL, ORDERS({4, 3}, {4, 3})),
+	   "insufficient quantity|There are not so many left.|1",
+	   "tries what is too few once");
+
+	sql(other, "BEGIN", 0);
+	sell(other, 1, 1);
+	is(retry(conn, 3, NULL, ORDERS({1, 1}, {1, 1}, {1, 1}, {1, 1})),
+	   "busy|Somebody else is buying it. Try again.|3", "gives up");
+	PQfinish(other);
+
+	is(retry(conn, 1, NULL, ORDERS({1, 41})),
+	   "conflict|Your order met another. Try again.|1",
+	   "tells buyers a text of its own");
+}
+
+static void
+test_wait(void)
+{
+	PGconn	   *conn = shop_connect_patiently();
+
+	/* The call comes first: from then on the setting is the extension's own. */
+	is(sql(conn, "SELECT purchase(6, 1) > 0,"
+		   " current_setting('purchase.lock_wait')", 0),
+	   "t|2s", "waits if the connection says so");
+	PQfinish(conn);
+}
+
 int
 main(void)
 {
@@ -224,6 +313,8 @@ main(void)
 	test_sales(conn);
 	test_refusals(conn);
 	test_twenty_buyers(conn);
+	test_retries(conn);
+	test_wait();
 	PQfinish(conn);
 	printf("1..%d\n", ntests);
 	return nfailed > 0;

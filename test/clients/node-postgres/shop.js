@@ -3,11 +3,19 @@
 // Sells with node-postgres. What it doesn't find in its arguments and options
 // it takes from the environment: PGHOST, PGPORT, PGUSER, PGDATABASE.
 const { Pool } = require('pg');
-const { translating } = require('../node/errors');
+const { retryingFor, translating } = require('../node/errors');
 
 const pool = new Pool({ max: 20 });
 
+// Its sales wait for a busy product.
+const patientPool = new Pool({
+  max: 20,
+  options: '-c purchase.lock_wait=2s',
+});
+
 const sqlstate = (error) => error.code;
+
+const retrying = retryingFor(sqlstate);
 
 // Sells with the pool or, within a transaction, with its client; returns what
 // remains. A bigint comes from the server as a string.
@@ -78,6 +86,8 @@ function order(productId, quantity, pay) {
 
 module.exports = {
   pool,
+  patientPool,
+  retrying,
   sell,
   sellSeat,
   sellCart,

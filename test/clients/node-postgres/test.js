@@ -20,5 +20,12 @@ contract({
     const { rows } = await shop.pool.query('SELECT * FROM shop_order_line');
     return rows.length;
   },
-  close: () => shop.pool.end(),
+  async lockWait(query) {
+    const { rows } = await shop.patientPool.query(query);
+    return rows[0].setting;
+  },
+  async close() {
+    await shop.pool.end();
+    await shop.patientPool.end();
+  },
 });

@@ -70,8 +70,8 @@ module.exports = function contract(shop) {
     return error;
   }
 
-  // Has a buyer who has not committed yet while the rest is done.
-  async function whileSelling(id, meanwhile) {
+  // Has a buyer who has not committed yet; returns what has him commit.
+  async function beginToSell(id) {
     let sold, commit;
     const hasSold = new Promise((resolve) => (sold = resolve));
     const mayCommit = new Promise((resolve) => (commit = resolve));
@@ -81,12 +81,29 @@ module.exports = function contract(shop) {
       await mayCommit;
     });
     await Promise.race([hasSold, first]);
-    try {
-      await meanwhile();
-    } finally {
+    return () => {
       commit();
-      await first;
+      return first;
+    };
+  }
+
+  async function whileSelling(id, meanwhile) {
+    const commit = await beginToSell(id);
+    try {
+      await meanwhile(commit);
+    } finally {
+      await commit();
     }
+  }
+
+  // A transaction that orders the next of these each time it is run.
+  function attempts(...orders) {
+    const attempt = async () => {
+      const [id, quantity] = orders[attempt.tries++];
+      await shop.order(id, quantity, () => {});
+    };
+    attempt.tries = 0;
+    return attempt;
   }
 
   console.log(`# version: ${versions().join(', ')}`);
@@ -176,7 +193,7 @@ module.exports = function contract(shop) {
 
   test('twenty buyers of ten units', async () => {
     const buyers = Array.from({ length: 20 }, () =>
-      errors.retrying(() => shop.order(ticket, 1, () => {})),
+      shop.retrying(() => shop.order(ticket, 1, () => {}), 1000),
     );
     const results = await Promise.allSettled(buyers);
     const refused = results.filter(({ reason }) => reason);
@@ -185,5 +202,70 @@ module.exports = function contract(shop) {
       assert.equal(reason.constructor, errors.OutOfStockError, reason.stack);
     assert.equal(await stock(ticket), 0);
     assert.equal(await shop.orderLines(), 10);
+  });
+
+  test('retries a busy product', () =>
+    whileSelling(pen, async (commit) => {
+      const attempt = attempts([pen, 1], [pen, 1]);
+      await shop.retrying(async () => {
+        if (attempt.tries > 0) await commit();
+        await attempt();
+      });
+      assert.equal(attempt.tries, 2);
+      assert.equal(await stock(pen), 98);
+      assert.equal(await shop.orderLines(), 1);
+    }));
+
+  test('retries conflicts', async () => {
+    const attempt = attempts([pen, 41], [pen, 42], [pen, 1]);
+    await shop.retrying(attempt);
+    assert.equal(attempt.tries, 3);
+    assert.equal(await stock(pen), 99);
+    assert.equal(await shop.orderLines(), 1);
+  });
+
+  test('retries nothing else', async () => {
+    for (const [order, ShopError] of [
+      [[nothing, 1], errors.ProductNotFoundError],
+      [[chair, 1], errors.OutOfStockError],
+      [[desk, 3], errors.InsufficientQuantityError],
+    ]) {
+      const attempt = attempts(order, order);
+      await assert.rejects(shop.retrying(attempt), ShopError);
+      assert.equal(attempt.tries, 1);
+    }
+    const attempt = attempts([pen, 43], [pen, 43]);
+    await assert.rejects(
+      shop.retrying(attempt),
+      (error) => !(error instanceof errors.SaleError),
+    );
+    assert.equal(attempt.tries, 1);
+  });
+
+  test('gives up', () =>
+    whileSelling(pen, async () => {
+      const attempt = attempts([pen, 1], [pen, 1], [pen, 1], [pen, 1]);
+      await assert.rejects(shop.retrying(attempt, 3), errors.ProductBusyError);
+      assert.equal(attempt.tries, 3);
+    }));
+
+  test('tells buyers a text of its own', async () => {
+    for (const [order, message] of [
+      [[nothing, 1], 'There is no such product.'],
+      [[chair, 1], 'It is sold out.'],
+      [[desk, 3], 'There are not so many left.'],
+      [[pen, 41], 'Your order met another. Try again.'],
+    ])
+      await assert.rejects(shop.retrying(attempts(order), 1), { message });
+  });
+
+  // lockWait calls the extension first: from then on the setting is its own.
+  test('waits if the connection says so', async () => {
+    const setting = shop.lockWait(
+      "SELECT purchase(1, 1), current_setting('purchase.lock_wait') AS setting",
+    );
+    if (process.env.POOLED)
+      await assert.rejects(setting, /unsupported startup parameter/);
+    else assert.equal(await setting, '2s');
   });
 };

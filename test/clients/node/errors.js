@@ -1,18 +1,30 @@
 'use strict';
 
 // What a shop wants to tell apart when a sale fails, for the Node.js programs
-// here. The library's own error is kept as the cause.
+// here. The message is for the buyer. What the server says names tables: it stays
+// in the library's own error, which is the cause.
 
 class SaleError extends Error {
   constructor(cause) {
-    super(cause.message, { cause });
-    this.name = this.constructor.name;
+    super(new.target.text, { cause });
+    this.name = new.target.name;
   }
 }
-class ProductNotFoundError extends SaleError {}
-class OutOfStockError extends SaleError {}
-class InsufficientQuantityError extends SaleError {}
+class ProductNotFoundError extends SaleError {
+  static text = 'There is no such product.';
+}
+class OutOfStockError extends SaleError {
+  static text = 'It is sold out.';
+}
+class InsufficientQuantityError extends SaleError {
+  static text = 'There are not so many left.';
+}
 class ProductBusyError extends SaleError {
+  static text = 'Somebody else is buying it. Try again.';
+  retryable = true;
+}
+class ConflictError extends SaleError {
+  static text = 'Your order met another. Try again.';
   retryable = true;
 }
 
@@ -21,6 +33,8 @@ const errors = {
   SK002: OutOfStockError,
   SK003: InsufficientQuantityError,
   '55P03': ProductBusyError,
+  40001: ConflictError, // serialization failure
+  '40P01': ConflictError, // deadlock
 };
 
 // Makes a function that throws the shop's errors out of one that throws the
@@ -36,23 +50,30 @@ const translating =
     }
   };
 
-// Repeats a whole transaction while it fails for a reason that passes.
-async function retrying(attempt) {
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (!error.retryable) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20 * Math.random()));
+// Makes a function that runs a whole transaction, and again while it fails for
+// what passes. COMMIT can fail, too, so its error is translated here.
+function retryingFor(sqlstate) {
+  const once = translating(sqlstate, (attempt) => attempt());
+  return async (attempt, tries = 10) => {
+    for (let delay = 10; ; delay = Math.min(2 * delay, 100)) {
+      try {
+        return await once(attempt);
+      } catch (error) {
+        if (!error.retryable || --tries <= 0) throw error;
+      }
+      const pause = Math.random() * delay;
+      await new Promise((resolve) => setTimeout(resolve, pause));
     }
-  }
+  };
 }
 
 module.exports = {
+  SaleError,
   ProductNotFoundError,
   OutOfStockError,
   InsufficientQuantityError,
   ProductBusyError,
+  ConflictError,
   translating,
-  retrying,
+  retryingFor,
 };

@@ -18,6 +18,19 @@ func (s pgxShop) orderLines(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
+// The call comes first: from then on the setting is the extension's own.
+func (s pgxShop) lockWait(ctx context.Context) (setting string, err error) {
+	pool, err := patientPool(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer pool.Close()
+	var remaining int64
+	err = pool.QueryRow(ctx, "SELECT purchase(1, 1), current_setting('purchase.lock_wait')").
+		Scan(&remaining, &setting)
+	return setting, err
+}
+
 func (s pgxShop) reset(ctx context.Context) error {
 	_, err := s.pool.Exec(ctx, "SELECT shop_reset()")
 	return err

@@ -68,6 +68,16 @@ func translate(err error) error {
 	return err
 }
 
+// patientPool has connections whose sales wait for a busy product.
+func patientPool(ctx context.Context) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig("pool_max_conns=20")
+	if err != nil {
+		return nil, err
+	}
+	config.ConnConfig.RuntimeParams["purchase.lock_wait"] = "2s"
+	return pgxpool.ConnectConfig(ctx, config)
+}
+
 type pgxShop struct {
 	pgxSeller
 	pool *pgxpool.Pool
@@ -75,7 +85,8 @@ type pgxShop struct {
 
 // order has the sale, the order line and the payment, or nothing.
 func (s pgxShop) order(ctx context.Context, productID, quantity int64, pay func() error) error {
-	return s.pool.BeginFunc(ctx, func(tx pgx.Tx) error {
+	// Other statements and COMMIT can fail, too.
+	return translate(s.pool.BeginFunc(ctx, func(tx pgx.Tx) error {
 		if _, err := (pgxSeller{tx}).sell(ctx, productID, quantity); err != nil {
 			return err
 		}
@@ -86,5 +97,5 @@ func (s pgxShop) order(ctx context.Context, productID, quantity int64, pay func(
 			return err
 		}
 		return pay()
-	})
+	}))
 }

@@ -9,7 +9,7 @@ require_once 'shop.php';
 $product = (int) $argv[1];
 try {
     $shop = new Shop();
-    SaleError::retrying(fn () => $shop->order($product, 1, fn () => null));
+    SaleError::retrying(fn () => $shop->order($product, 1, fn () => null), 1000);
     exit(0);
 } catch (OutOfStockError) {
     exit(1);

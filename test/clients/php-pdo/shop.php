@@ -9,12 +9,18 @@ final class Shop
 {
     private PDO $pdo;
 
-    public function __construct()
+    public function __construct(string $dsn = 'pgsql:')
     {
         // What is not given is taken from the environment: PGHOST and so on.
-        $this->pdo = new PDO('pgsql:', options: [
+        $this->pdo = new PDO($dsn, options: [
             PDO::ATTR_DEFAULT_FETCH_MODE => PDO::FETCH_ASSOC,
         ]);
+    }
+
+    /** Its sales wait for a busy product. */
+    public static function patient(): self
+    {
+        return new self("pgsql:options='-c purchase.lock_wait=2s'");
     }
 
     /** Returns what remains. */
@@ -70,14 +76,25 @@ final class Shop
             $work();
             $this->pdo->commit();
         } catch (Throwable $e) {
-            $this->pdo->rollBack();
-            throw $e;
+            // COMMIT can fail, too: then there is nothing to roll back.
+            if ($this->pdo->inTransaction()) {
+                $this->pdo->rollBack();
+            }
+            throw $e instanceof PDOException ? SaleError::from($e) : $e;
         }
     }
 
     public function orderLines(): int
     {
         return $this->call('SELECT count(*) FROM shop_order_line')->fetchColumn();
+    }
+
+    /** The call comes first: from then on the setting is the extension's own. */
+    public function lockWait(): string
+    {
+        $sql = "SELECT purchase(1, 1), current_setting('purchase.lock_wait')";
+
+        return $this->call($sql)->fetchColumn(1);
     }
 
     public function reset(): void

@@ -187,5 +187,98 @@ test('twenty buyers of ten units', function () use ($shop): void {
     same([stock(TICKET), $shop->orderLines()], [0, 10]);
 });
 
+/** A transaction that orders the next of these each time it is run. */
+function attempts(array ...$orders): callable
+{
+    return function () use (&$orders): void {
+        global $shop, $tries;
+
+        $tries++;
+        [$product, $quantity] = array_shift($orders);
+        $shop->order($product, $quantity, fn () => null);
+    };
+}
+
+test('retries a busy product', function () use ($shop): void {
+    global $tries;
+
+    $tries = 0;
+    $other = new PDO('pgsql:');
+    $other->beginTransaction();
+    $other->query('SELECT purchase(1, 1)');
+    $attempt = attempts([PEN, 1], [PEN, 1]);
+    SaleError::retrying(function () use ($other, $attempt): void {
+        global $tries;
+
+        if ($tries > 0) {
+            $other->commit();
+        }
+        $attempt();
+    });
+    same([$tries, stock(PEN), $shop->orderLines()], [2, 98, 1]);
+});
+
+test('retries conflicts', function () use ($shop): void {
+    global $tries;
+
+    $tries = 0;
+    SaleError::retrying(attempts([PEN, 41], [PEN, 42], [PEN, 1]));
+    same([$tries, stock(PEN), $shop->orderLines()], [3, 99, 1]);
+});
+
+test('retries nothing else', function (): void {
+    global $tries;
+
+    foreach (
+        [
+            [[NOTHING, 1], ProductNotFoundError::class],
+            [[CHAIR, 1], OutOfStockError::class],
+            [[DESK, 3], InsufficientQuantityError::class],
+            [[PEN, 43], PDOException::class],
+        ] as [$order, $class]
+    ) {
+        $tries = 0;
+        try {
+            SaleError::retrying(attempts($order, $order));
+            throw new LogicException('it was sold');
+        } catch (RuntimeException $e) {
+            same([$e::class, $tries], [$class, 1]);
+        }
+    }
+});
+
+test('gives up', function (): void {
+    global $tries;
+
+    $tries = 0;
+    $other = new Shop();
+    $other->transaction(function () use ($other): void {
+        $other->sell(PEN, 1);
+        $attempt = attempts(...array_fill(0, 4, [PEN, 1]));
+        same(failure(fn () => SaleError::retrying($attempt, 3)), ProductBusyError::class);
+    });
+    same($tries, 3);
+});
+
+test('tells buyers a text of its own', function (): void {
+    foreach (
+        [
+            [[NOTHING, 1], 'There is no such product.'],
+            [[CHAIR, 1], 'It is sold out.'],
+            [[DESK, 3], 'There are not so many left.'],
+            [[PEN, 41], 'Your order met another. Try again.'],
+        ] as [$order, $text]
+    ) {
+        try {
+            SaleError::retrying(attempts($order), 1);
+            throw new LogicException('it was sold');
+        } catch (SaleError $e) {
+            same($e->getMessage(), $text);
+        }
+    }
+});
+
+test('waits if the connection says so', fn () => same(Shop::patient()->lockWait(), '2s'));
+
 echo "1..{$count}\n";
 exit($failed ? 1 : 0);

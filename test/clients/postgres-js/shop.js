@@ -3,12 +3,20 @@
 // Sells with postgres.js, which takes what it is not told from the environment:
 // PGHOST, PGPORT, PGUSER, PGDATABASE.
 const postgres = require('postgres');
-const { translating } = require('../node/errors');
+const { retryingFor, translating } = require('../node/errors');
 
 // Behind PgBouncer: prepare: false.
 const sql = postgres({ max: 20, prepare: !process.env.POOLED });
 
+// Its sales wait for a busy product.
+const patientSql = postgres({
+  max: 20,
+  connection: { 'purchase.lock_wait': '2s' },
+});
+
 const sqlstate = (error) => error.code;
+
+const retrying = retryingFor(sqlstate);
 
 // Sells with sql or, within a transaction, with its tx; returns what remains. A
 // bigint comes from the server as a string.
@@ -54,4 +62,13 @@ function order(productId, quantity, pay) {
   });
 }
 
-module.exports = { sql, sell, sellSeat, sellCart, trySell, order };
+module.exports = {
+  sql,
+  patientSql,
+  retrying,
+  sell,
+  sellSeat,
+  sellCart,
+  trySell,
+  order,
+};

@@ -19,5 +19,9 @@ contract({
   }),
   reset: () => sql`SELECT shop_reset()`,
   orderLines: async () => (await sql`SELECT * FROM shop_order_line`).length,
-  close: () => sql.end(),
+  lockWait: async (query) => (await shop.patientSql.unsafe(query))[0].setting,
+  async close() {
+    await sql.end();
+    await shop.patientSql.end();
+  },
 });

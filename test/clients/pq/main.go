@@ -25,6 +25,19 @@ func (s pqShop) orderLines(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
+// The call comes first: from then on the setting is the extension's own.
+func (s pqShop) lockWait(ctx context.Context) (setting string, err error) {
+	db, err := openPatiently()
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	var remaining int64
+	err = db.QueryRowContext(ctx, "SELECT purchase(1, 1), current_setting('purchase.lock_wait')").
+		Scan(&remaining, &setting)
+	return setting, err
+}
+
 func (s pqShop) reset(ctx context.Context) error {
 	_, err := s.db.ExecContext(ctx, "SELECT shop_reset()")
 	return err

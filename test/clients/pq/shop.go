@@ -67,13 +67,19 @@ func translate(err error) error {
 	return err
 }
 
+// openPatiently has connections whose sales wait for a busy product.
+func openPatiently() (*sql.DB, error) {
+	return sql.Open("postgres", "sslmode=disable options='-c purchase.lock_wait=2s'")
+}
+
 type pqShop struct {
 	pqSeller
 	db *sql.DB
 }
 
 // order has the sale, the order line and the payment, or nothing.
-func (s pqShop) order(ctx context.Context, productID, quantity int64, pay func() error) error {
+func (s pqShop) order(ctx context.Context, productID, quantity int64, pay func() error) (err error) {
+	defer func() { err = translate(err) }() // other statements and COMMIT can fail, too
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err

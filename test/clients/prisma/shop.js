@@ -4,12 +4,21 @@
 // connection from the environment: PGHOST, PGPORT, PGUSER, PGDATABASE.
 const { PrismaPg } = require('@prisma/adapter-pg');
 const { PrismaClient } = require('@prisma/client');
-const { translating } = require('../node/errors');
+const { retryingFor, translating } = require('../node/errors');
 
 const prisma = new PrismaClient({ adapter: new PrismaPg({ max: 20 }) });
 
-// A PrismaClientKnownRequestError P2010 has the server's error deep inside.
-const sqlstate = (error) => error.meta?.driverAdapterError?.cause.originalCode;
+// Its sales wait for a busy product.
+const patientPrisma = new PrismaClient({
+  adapter: new PrismaPg({ max: 20, options: '-c purchase.lock_wait=2s' }),
+});
+
+// A PrismaClientKnownRequestError (P2010, or P2034 for 40001) has the adapter's
+// error inside, and COMMIT throws that alone. The server's is its cause.
+const sqlstate = (error) =>
+  (error.meta?.driverAdapterError ?? error).cause?.originalCode;
+
+const retrying = retryingFor(sqlstate);
 
 // Sells with prisma or, within a transaction, with its tx; returns what remains.
 const sell = translating(sqlstate, async (prisma, productId, quantity) => {
@@ -52,4 +61,13 @@ function order(productId, quantity, pay) {
   });
 }
 
-module.exports = { prisma, sell, sellSeat, sellCart, trySell, order };
+module.exports = {
+  prisma,
+  patientPrisma,
+  retrying,
+  sell,
+  sellSeat,
+  sellCart,
+  trySell,
+  order,
+};

@@ -23,5 +23,17 @@ contract({
   },
   reset: () => prisma.$executeRaw`SELECT shop_reset()`,
   orderLines: () => prisma.orderLine.count(),
-  close: () => prisma.$disconnect(),
+  async lockWait(query) {
+    const [{ setting }] = await shop.patientPrisma.$queryRawUnsafe(query);
+    return setting;
+  },
+  // The connection whose COMMIT failed is not given back to the pool, which would
+  // wait for it.
+  async close() {
+    await prisma.$executeRaw`
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND pid <> pg_backend_pid()`;
+    prisma.$disconnect();
+    await shop.patientPrisma.$disconnect();
+  },
 });

@@ -1,27 +1,39 @@
 """Sell with psycopg (3)."""
 
+import random
+import time
 from contextlib import contextmanager
 
 import psycopg
 
 
 class PurchaseError(Exception):
+    """Its text is for the buyer. The server's, in __cause__, names tables."""
     retryable = False
+
+    def __init__(self):
+        super().__init__(self.text)
 
 
 class ProductNotFoundError(PurchaseError):
-    pass
+    text = "There is no such product."
 
 
 class OutOfStockError(PurchaseError):
-    pass
+    text = "It is sold out."
 
 
 class InsufficientQuantityError(PurchaseError):
-    pass
+    text = "There are not so many left."
 
 
 class ProductBusyError(PurchaseError):
+    text = "Somebody else is buying it. Try again."
+    retryable = True
+
+
+class ConflictError(PurchaseError):
+    text = "Your order met another. Try again."
     retryable = True
 
 
@@ -30,6 +42,8 @@ ERRORS = {
     "SK002": OutOfStockError,
     "SK003": InsufficientQuantityError,
     "55P03": ProductBusyError,
+    "40001": ConflictError,     # serialization failure
+    "40P01": ConflictError,     # deadlock
 }
 
 
@@ -40,11 +54,29 @@ def purchase_errors():
     except psycopg.DatabaseError as error:
         if error.sqlstate not in ERRORS:
             raise
-        raise ERRORS[error.sqlstate](error.diag.message_detail) from error
+        raise ERRORS[error.sqlstate]() from error
+
+
+def retrying(attempt, tries=10):
+    """Runs a whole transaction, and again while it fails for what passes."""
+    delay = 0.01
+    for left in reversed(range(tries)):
+        try:
+            with purchase_errors():     # COMMIT can fail, too
+                return attempt()
+        except PurchaseError as error:
+            if not error.retryable or not left:
+                raise
+        time.sleep(random.uniform(0, delay))
+        delay = min(2 * delay, 0.1)
 
 
 def connect(**options):
     return psycopg.connect(autocommit=True, **options)  # PGHOST, PGDATABASE, ...
+
+
+def connect_patiently():
+    return connect(options="-c purchase.lock_wait=2s")
 
 
 def transaction(connection):

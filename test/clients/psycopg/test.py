@@ -23,6 +23,8 @@ class Psycopg(Contract, unittest.TestCase):
         "55P03": psycopg.errors.LockNotAvailable,
     }
 
+    check_violation = psycopg.errors.CheckViolation
+
     def fields(self, error):
         return (error.sqlstate, error.diag.message_primary, error.diag.message_detail,
                 error.diag.table_name, error.diag.column_name)

@@ -1,5 +1,7 @@
 """Sell with psycopg2."""
 
+import random
+import time
 from contextlib import contextmanager
 
 import psycopg2
@@ -9,22 +11,32 @@ psycopg2.extras.register_uuid()     # so that uuid.UUID is a parameter
 
 
 class PurchaseError(Exception):
+    """Its text is for the buyer. The server's, in __cause__, names tables."""
     retryable = False
+
+    def __init__(self):
+        super().__init__(self.text)
 
 
 class ProductNotFoundError(PurchaseError):
-    pass
+    text = "There is no such product."
 
 
 class OutOfStockError(PurchaseError):
-    pass
+    text = "It is sold out."
 
 
 class InsufficientQuantityError(PurchaseError):
-    pass
+    text = "There are not so many left."
 
 
 class ProductBusyError(PurchaseError):
+    text = "Somebody else is buying it. Try again."
+    retryable = True
+
+
+class ConflictError(PurchaseError):
+    text = "Your order met another. Try again."
     retryable = True
 
 
@@ -33,6 +45,8 @@ ERRORS = {
     "SK002": OutOfStockError,
     "SK003": InsufficientQuantityError,
     "55P03": ProductBusyError,
+    "40001": ConflictError,     # serialization failure
+    "40P01": ConflictError,     # deadlock
 }
 
 
@@ -43,13 +57,31 @@ def purchase_errors():
     except psycopg2.DatabaseError as error:
         if error.pgcode not in ERRORS:
             raise
-        raise ERRORS[error.pgcode](error.diag.message_detail) from error
+        raise ERRORS[error.pgcode]() from error
 
 
-def connect():
-    connection = psycopg2.connect("")       # PGHOST, PGDATABASE, ...
+def retrying(attempt, tries=10):
+    """Runs a whole transaction, and again while it fails for what passes."""
+    delay = 0.01
+    for left in reversed(range(tries)):
+        try:
+            with purchase_errors():     # COMMIT can fail, too
+                return attempt()
+        except PurchaseError as error:
+            if not error.retryable or not left:
+                raise
+        time.sleep(random.uniform(0, delay))
+        delay = min(2 * delay, 0.1)
+
+
+def connect(**options):
+    connection = psycopg2.connect("", **options)    # PGHOST, PGDATABASE, ...
     connection.autocommit = True            # until transaction() begins one
     return connection
+
+
+def connect_patiently():
+    return connect(options="-c purchase.lock_wait=2s")
 
 
 @contextmanager

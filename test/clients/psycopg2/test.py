@@ -17,6 +17,8 @@ class Psycopg2(Contract, unittest.TestCase):
         "55P03": psycopg2.errors.LockNotAvailable,
     }
 
+    check_violation = psycopg2.errors.CheckViolation
+
     def fields(self, error):
         return (error.pgcode, error.diag.message_primary, error.diag.message_detail,
                 error.diag.table_name, error.diag.column_name)

@@ -4,9 +4,12 @@ A library's own test derives from Contract. It names its shop module, the
 classes of its exceptions, and how it tells what is in one.
 """
 
+import os
 import subprocess
+import unittest
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 FRONT = uuid.UUID("5ea70000-0000-4000-8000-000000000001")
 
@@ -24,6 +27,7 @@ class Cancelled(Exception):
 class Contract:
     shop = None
     error_classes = {}      # SQLSTATE -> the library's own class
+    check_violation = None  # the class for 23514
 
     def fields(self, error):
         """SQLSTATE, message, detail, table, column of the library's error."""
@@ -159,3 +163,99 @@ class Contract:
         self.assertEqual(answers, ["out of stock"] * 10 + ["sold"] * 10)
         self.assertEqual(psql("SELECT purchase_available(5), sum(quantity)"
                               " FROM shop_order_line"), "0|10")
+
+    def attempts(self, *orders):
+        """A transaction that orders the next of these each time it is run."""
+        orders = iter(orders)
+        self.tries = 0
+
+        def attempt():
+            self.tries += 1
+            self.shop.order(self.connection, *next(orders))
+
+        return attempt
+
+    def test_retries_a_busy_product(self):
+        other = self.shop.connect()
+        self.addCleanup(other.close)
+        attempt = self.attempts((1, 1), (1, 1))
+        with ExitStack() as sale:
+            sale.enter_context(self.shop.transaction(other))
+            self.shop.sell(other, 1, 1)
+
+            def attempt_again():
+                if self.tries > 0:
+                    sale.close()        # commits
+                attempt()
+
+            self.shop.retrying(attempt_again)
+        self.assertEqual(self.tries, 2)
+        self.assertEqual(psql("SELECT purchase_available(1), quantity"
+                              " FROM shop_order_line"), "98|1")
+
+    def test_retries_conflicts(self):
+        self.shop.retrying(self.attempts((1, 41), (1, 42), (1, 1)))
+        self.assertEqual(self.tries, 3)
+        self.assertEqual(psql("SELECT purchase_available(1), quantity"
+                              " FROM shop_order_line"), "99|1")
+
+    def test_retries_nothing_else(self):
+        for order, error in (((99, 1), self.shop.ProductNotFoundError),
+                             ((3, 1), self.shop.OutOfStockError),
+                             ((4, 3), self.shop.InsufficientQuantityError),
+                             ((1, 43), self.check_violation)):
+            with self.assertRaises(error):
+                self.shop.retrying(self.attempts(order, order))
+            self.assertEqual(self.tries, 1)
+
+    def test_gives_up(self):
+        other = self.shop.connect()
+        self.addCleanup(other.close)
+        with self.shop.transaction(other):
+            self.shop.sell(other, 1, 1)
+            with self.assertRaises(self.shop.ProductBusyError):
+                self.shop.retrying(self.attempts(*[(1, 1)] * 4), tries=3)
+        self.assertEqual(self.tries, 3)
+
+    def test_tells_buyers_a_text_of_its_own(self):
+        for order, text in (((99, 1), "There is no such product."),
+                            ((3, 1), "It is sold out."),
+                            ((4, 3), "There are not so many left."),
+                            ((1, 42), "Your order met another. Try again.")):
+            with self.assertRaises(self.shop.PurchaseError) as caught:
+                self.shop.retrying(self.attempts(order), tries=1)
+            self.assertEqual(str(caught.exception), text)
+
+    def lock_wait(self, connection):
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW purchase.lock_wait")
+            return cursor.fetchone()[0]
+
+    # The setting is the extension's own once the session has called it.
+    @unittest.skipIf("POOLED" in os.environ, "see the next one")
+    def test_waits_if_the_connection_says_so(self):
+        connection = self.shop.connect_patiently()
+        self.addCleanup(connection.close)
+        self.shop.sell(connection, 1, 1)
+        self.assertEqual(self.lock_wait(connection), "2s")
+
+    @unittest.skipIf("POOLED" in os.environ, "see the next one")
+    def test_a_patient_sale_waits_for_a_busy_product(self):
+        other, patient = self.shop.connect(), self.shop.connect_patiently()
+        self.addCleanup(other.close)
+        self.addCleanup(patient.close)
+        with ThreadPoolExecutor(1) as pool, ExitStack() as sale:
+            sale.enter_context(self.shop.transaction(other))
+            self.shop.sell(other, 1, 1)
+            remaining = pool.submit(self.shop.sell, patient, 1, 1)
+            while not remaining.done() and psql(
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                    " AND datname = current_database()") == "0":
+                pass
+            sale.close()        # commits
+            self.assertEqual(remaining.result(), 98)
+
+    @unittest.skipUnless("POOLED" in os.environ, "PgBouncer's own")
+    def test_pgbouncer_refuses_options(self):
+        with self.assertRaisesRegex(Exception, "unsupported startup parameter"):
+            self.shop.connect_patiently()

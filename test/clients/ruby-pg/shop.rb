@@ -11,6 +11,11 @@ class Shop
     @connection = connection
   end
 
+  # Its sales wait for a busy product.
+  def self.patient
+    new(PG.connect(options: '-c purchase.lock_wait=2s'))
+  end
+
   # Returns what remains.
   def sell(product_id, quantity)
     call('SELECT purchase($1, $2) AS remaining',
@@ -41,12 +46,18 @@ class Shop
     end
   end
 
+  # COMMIT can fail, too.
   def transaction(&work)
-    @connection.transaction(&work)
+    translating { @connection.transaction(&work) }
   end
 
   def order_lines
     call('SELECT count(*) FROM shop_order_line').first[:count]
+  end
+
+  def lock_wait
+    call("SELECT purchase(1, 1), current_setting('purchase.lock_wait') AS setting")
+      .first[:setting]
   end
 
   def reset
@@ -55,13 +66,14 @@ class Shop
 
   private
 
-  # 55P03 arrives as PG::LockNotAvailable, the rest as PG::ServerError.
   def call(sql, params = [])
-    @connection.exec_params(sql, params)
-  rescue PG::ServerError => e
-    error = SALE_ERRORS[e.result.error_field(PG::PG_DIAG_SQLSTATE)]
-    raise error, e.message if error
+    translating { @connection.exec_params(sql, params) }
+  end
 
-    raise
+  # 55P03 arrives as PG::LockNotAvailable, SK001 to SK003 as PG::ServerError.
+  def translating
+    yield
+  rescue PG::ServerError => e
+    raise SALE_ERRORS.fetch(e.result.error_field(PG::PG_DIAG_SQLSTATE), e)
   end
 end

@@ -15,4 +15,9 @@ FIELDS = lambda do |error|
 end
 
 Contract.new("pg #{PG::VERSION}", method(:with_shop), FIELDS,
-             Hash.new(PG::ServerError).merge('55P03' => PG::LockNotAvailable))
+             Hash.new(PG::ServerError).merge('55P03' => PG::LockNotAvailable)) do
+  # The call comes first: from then on the setting is the extension's own.
+  test 'waits if the connection says so' do
+    same(Shop.patient.lock_wait, '2s')
+  end
+end

@@ -26,6 +26,7 @@ class Contract
 
   def test(name)
     @shop.reset
+    @tries = 0
     Timeout.timeout(60) { yield }
     passed = true
   rescue StandardError => e
@@ -58,8 +59,8 @@ class Contract
     same(@fields.call(e.cause), told)
   end
 
-  # Has a buyer who has not committed yet while the rest is done.
-  def while_selling(product)
+  # Has a buyer who has not committed yet; returns what has him commit.
+  def begin_to_sell(product)
     sold = Queue.new
     may_commit = Queue.new
     seller = Thread.new do
@@ -72,10 +73,17 @@ class Contract
       end
     end
     sold.pop
+    lambda do
+      may_commit << true
+      seller.join
+    end
+  end
+
+  def while_selling(product)
+    commit = begin_to_sell(product)
     yield
   ensure
-    may_commit << true
-    seller.join
+    commit.call
   end
 
   def run(shop)
@@ -157,13 +165,67 @@ class Contract
       buyers = Array.new(20) do
         Thread.new do
           @with_shop.call do |buyer|
-            failure { retrying { buyer.order(TICKET, 1) {} } }
+            failure { retrying(tries: 1000) { buyer.order(TICKET, 1) {} } }
           end
         end
       end
       same(buyers.map(&:value).tally, { nil => 10, OutOfStockError => 10 })
       same([stock(TICKET), shop.order_lines], [0, 10])
     end
+
+    test 'retries a busy product' do
+      commit = begin_to_sell(PEN)
+      retrying do
+        commit.call if @tries.positive?
+        attempt(PEN, 1)
+      end
+      same([@tries, stock(PEN), shop.order_lines], [2, 98, 1])
+    ensure
+      commit.call
+    end
+
+    test 'retries conflicts' do
+      retrying { attempt(PEN, [41, 42, 1][@tries]) }
+      same([@tries, stock(PEN), shop.order_lines], [3, 99, 1])
+    end
+
+    test 'retries nothing else' do
+      { [NOTHING, 1] => ProductNotFoundError, [CHAIR, 1] => OutOfStockError,
+        [DESK, 3] => InsufficientQuantityError }.each do |order, error|
+        @tries = 0
+        same([failure { retrying { attempt(*order) } }, @tries], [error, 1])
+      end
+      @tries = 0
+      begin
+        retrying { attempt(PEN, 43) }
+      rescue SaleError, StandardError => e
+        same([e.is_a?(SaleError), e.is_a?(@exceptions['23514'])], [false, true])
+      end
+      same([@tries, shop.order_lines], [1, 0])
+    end
+
+    test 'gives up' do
+      while_selling(PEN) do
+        same(failure { retrying(tries: 3) { attempt(PEN, 1) } }, ProductBusyError)
+      end
+      same(@tries, 3)
+    end
+
+    test 'tells buyers a text of its own' do
+      { [NOTHING, 1] => 'There is no such product.', [CHAIR, 1] => 'It is sold out.',
+        [DESK, 3] => 'There are not so many left.',
+        [PEN, 41] => 'Your order met another. Try again.' }.each do |order, text|
+        retrying(tries: 1) { attempt(*order) }
+      rescue SaleError => e
+        same(e.message, text)
+      end
+      same(@tries, 4)
+    end
+  end
+
+  def attempt(product, quantity)
+    @tries += 1
+    @shop.order(product, quantity) {}
   end
 
   def failure

@@ -1,18 +1,39 @@
 # What a shop wants to tell apart when a sale fails, for the Ruby programs here.
-# Ruby keeps the library's own error as the cause.
+# The message is for the buyer. What the server says names tables: it stays in the
+# library's own error, which Ruby keeps as the cause.
 class SaleError < StandardError
+  def initialize(text = self.class::TEXT)
+    super
+  end
+
   def retryable?
     false
   end
 end
 
-class ProductNotFoundError < SaleError; end
+class ProductNotFoundError < SaleError
+  TEXT = 'There is no such product.'.freeze
+end
 
-class OutOfStockError < SaleError; end
+class OutOfStockError < SaleError
+  TEXT = 'It is sold out.'.freeze
+end
 
-class InsufficientQuantityError < SaleError; end
+class InsufficientQuantityError < SaleError
+  TEXT = 'There are not so many left.'.freeze
+end
 
 class ProductBusyError < SaleError
+  TEXT = 'Somebody else is buying it. Try again.'.freeze
+
+  def retryable?
+    true
+  end
+end
+
+class ConflictError < SaleError
+  TEXT = 'Your order met another. Try again.'.freeze
+
   def retryable?
     true
   end
@@ -22,15 +43,21 @@ SALE_ERRORS = {
   'SK001' => ProductNotFoundError,
   'SK002' => OutOfStockError,
   'SK003' => InsufficientQuantityError,
-  '55P03' => ProductBusyError
+  '55P03' => ProductBusyError,
+  '40001' => ConflictError, # serialization failure
+  '40P01' => ConflictError  # deadlock
 }.freeze
 
-# Repeats a whole transaction while it fails for a reason that passes.
-def retrying
-  yield
-rescue SaleError => e
-  raise unless e.retryable?
+# Runs a whole transaction, and again while it fails for what passes.
+def retrying(tries: 10)
+  delay = 0.01
+  begin
+    yield
+  rescue SaleError => e
+    raise if !e.retryable? || (tries -= 1) <= 0
 
-  sleep(rand * 0.02)
-  retry
+    sleep(rand * delay)
+    delay = [2 * delay, 0.1].min
+    retry
+  end
 end

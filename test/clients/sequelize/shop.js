@@ -2,15 +2,22 @@
 
 // Sells with Sequelize on top of node-postgres.
 const { DataTypes, QueryTypes, Sequelize } = require('sequelize');
-const { translating } = require('../node/errors');
+const { retryingFor, translating } = require('../node/errors');
 
 const { PGHOST, PGPORT, PGUSER, PGDATABASE } = process.env;
-const sequelize = new Sequelize(PGDATABASE, PGUSER, null, {
+const options = {
   dialect: 'postgres',
   host: PGHOST,
   port: PGPORT,
   pool: { max: 20 },
   logging: false,
+};
+const sequelize = new Sequelize(PGDATABASE, PGUSER, null, options);
+
+// Its sales wait for a busy product.
+const patientSequelize = new Sequelize(PGDATABASE, PGUSER, null, {
+  ...options,
+  dialectOptions: { options: '-c purchase.lock_wait=2s' },
 });
 
 const OrderLine = sequelize.define(
@@ -25,6 +32,8 @@ const OrderLine = sequelize.define(
 
 // A DatabaseError has the error of node-postgres as its parent.
 const sqlstate = (error) => error.parent?.code;
+
+const retrying = retryingFor(sqlstate);
 
 // bind sends parameters; replacements would paste them into the statement.
 function select(sql, bind, transaction) {
@@ -79,6 +88,8 @@ function order(productId, quantity, pay) {
 
 module.exports = {
   sequelize,
+  patientSequelize,
+  retrying,
   OrderLine,
   sell,
   sellSeat,

@@ -19,5 +19,12 @@ contract({
   }),
   reset: () => sequelize.query('SELECT shop_reset()'),
   orderLines: () => shop.OrderLine.count(),
-  close: () => sequelize.close(),
+  async lockWait(query) {
+    const [[{ setting }]] = await shop.patientSequelize.query(query);
+    return setting;
+  },
+  async close() {
+    await sequelize.close();
+    await shop.patientSequelize.close();
+  },
 });

@@ -1,5 +1,7 @@
 """Sell with SQLAlchemy."""
 
+import random
+import time
 from contextlib import contextmanager
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Integer, func, select
@@ -23,22 +25,32 @@ class OrderLine(Base):
 
 
 class PurchaseError(Exception):
+    """Its text is for the buyer. The server's, in __cause__, names tables."""
     retryable = False
+
+    def __init__(self):
+        super().__init__(self.text)
 
 
 class ProductNotFoundError(PurchaseError):
-    pass
+    text = "There is no such product."
 
 
 class OutOfStockError(PurchaseError):
-    pass
+    text = "It is sold out."
 
 
 class InsufficientQuantityError(PurchaseError):
-    pass
+    text = "There are not so many left."
 
 
 class ProductBusyError(PurchaseError):
+    text = "Somebody else is buying it. Try again."
+    retryable = True
+
+
+class ConflictError(PurchaseError):
+    text = "Your order met another. Try again."
     retryable = True
 
 
@@ -47,6 +59,8 @@ ERRORS = {
     "SK002": OutOfStockError,
     "SK003": InsufficientQuantityError,
     "55P03": ProductBusyError,
+    "40001": ConflictError,     # serialization failure
+    "40P01": ConflictError,     # deadlock
 }
 
 
@@ -58,7 +72,25 @@ def purchase_errors():
         # psycopg 3 calls it sqlstate
         if error.orig.pgcode not in ERRORS:
             raise
-        raise ERRORS[error.orig.pgcode](error.orig.diag.message_detail) from error
+        raise ERRORS[error.orig.pgcode]() from error
+
+
+def retrying(attempt, tries=10):
+    """Runs a whole transaction, and again while it fails for what passes."""
+    delay = 0.01
+    for left in reversed(range(tries)):
+        try:
+            with purchase_errors():     # COMMIT can fail, too
+                return attempt()
+        except PurchaseError as error:
+            if not error.retryable or not left:
+                raise
+        time.sleep(random.uniform(0, delay))
+        delay = min(2 * delay, 0.1)
+
+
+# Arguments of create_engine() for sessions that wait for a busy product.
+PATIENTLY = {"connect_args": {"options": "-c purchase.lock_wait=2s"}}
 
 
 def sell(session, product_id, qty):

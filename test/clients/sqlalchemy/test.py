@@ -13,6 +13,8 @@ from contract import Contract, psql
 
 psycopg2.extras.register_uuid()
 engine = sqlalchemy.create_engine("postgresql+psycopg2://", poolclass=NullPool)
+patient_engine = sqlalchemy.create_engine("postgresql+psycopg2://", poolclass=NullPool,
+                                          **shop.PATIENTLY)
 
 
 # The contract's connection is a session here; what is outside of transaction()
@@ -42,6 +44,9 @@ class SQLAlchemy(Contract, unittest.TestCase):
         sell_cart=in_transaction(shop.sell_cart),
         try_to_sell=in_transaction(shop.try_to_sell),
         order=in_transaction(shop.order),
+        retrying=shop.retrying,
+        connect_patiently=lambda: Session(patient_engine),
+        PurchaseError=shop.PurchaseError,
         ProductNotFoundError=shop.ProductNotFoundError,
         OutOfStockError=shop.OutOfStockError,
         InsufficientQuantityError=shop.InsufficientQuantityError,
@@ -54,10 +59,15 @@ class SQLAlchemy(Contract, unittest.TestCase):
         "55P03": sqlalchemy.exc.OperationalError,
     }
 
+    check_violation = sqlalchemy.exc.IntegrityError
+
     def fields(self, error):
         diag = error.orig.diag
         return (error.orig.pgcode, diag.message_primary, diag.message_detail,
                 diag.table_name, diag.column_name)
+
+    def lock_wait(self, session):
+        return session.scalar(sqlalchemy.text("SHOW purchase.lock_wait"))
 
     # The session doesn't see what the database writes: read it anew.
     def test_an_object_shows_its_new_stock_when_refreshed(self):

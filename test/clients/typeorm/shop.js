@@ -2,7 +2,7 @@
 
 // Sells with TypeORM on top of node-postgres.
 const { DataSource, EntitySchema } = require('typeorm');
-const { translating } = require('../node/errors');
+const { retryingFor, translating } = require('../node/errors');
 
 const OrderLine = new EntitySchema({
   name: 'OrderLine',
@@ -14,7 +14,7 @@ const OrderLine = new EntitySchema({
   },
 });
 
-const dataSource = new DataSource({
+const options = {
   type: 'postgres',
   host: process.env.PGHOST,
   port: process.env.PGPORT,
@@ -22,10 +22,19 @@ const dataSource = new DataSource({
   database: process.env.PGDATABASE,
   entities: [OrderLine],
   poolSize: 20,
+};
+const dataSource = new DataSource(options);
+
+// Its sales wait for a busy product.
+const patientSource = new DataSource({
+  ...options,
+  extra: { options: '-c purchase.lock_wait=2s' },
 });
 
 // A QueryFailedError has the error of node-postgres as its driverError.
 const sqlstate = (error) => error.driverError?.code;
+
+const retrying = retryingFor(sqlstate);
 
 // Sells with dataSource.manager or, within a transaction, with its manager;
 // returns what remains. A bigint comes from the server as a string.
@@ -77,6 +86,8 @@ function order(productId, quantity, pay) {
 
 module.exports = {
   dataSource,
+  patientSource,
+  retrying,
   OrderLine,
   sell,
   sellSeat,

@@ -22,5 +22,11 @@ contract({
   }),
   reset: () => dataSource.query('SELECT shop_reset()'),
   orderLines: () => dataSource.manager.count(shop.OrderLine),
+  async lockWait(query) {
+    await shop.patientSource.initialize();
+    const [{ setting }] = await shop.patientSource.query(query);
+    await shop.patientSource.destroy();
+    return setting;
+  },
   close: () => dataSource.destroy(),
 });

@@ -10,6 +10,7 @@ STATUS = {
     errors.OutOfStockError: status.HTTP_409_CONFLICT,
     errors.InsufficientQuantityError: status.HTTP_409_CONFLICT,
     errors.ProductBusyError: status.HTTP_503_SERVICE_UNAVAILABLE,
+    errors.ConflictError: status.HTTP_503_SERVICE_UNAVAILABLE,
 }
 
 
@@ -42,7 +43,8 @@ class SeatView(ProductView):
 class OrderView(views.APIView):
     def post(self, request):
         line = valid(CartLineSerializer(data=request.data))
-        order_line = services.order(line["product"], line["quantity"])
+        order_line = services.retrying(
+            lambda: services.order(line["product"], line["quantity"]))
         return Response({"order_line": order_line.pk})
 
 

@@ -2,10 +2,13 @@
 
 mod shop;
 
-use shop::{order, sell, sell_cart, sell_seat, try_sell, SaleError, SoldLine};
+use shop::{
+    order, patiently, retrying, sell, sell_cart, sell_seat, try_sell, SaleError, SoldLine,
+};
+use std::cell::Cell;
 use std::error::Error;
 use std::future::Future;
-use std::time::{Duration, SystemTime};
+use tokio::sync::Mutex;
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
 
@@ -21,18 +24,25 @@ const FRONT: Uuid = Uuid::from_u128(0x5ea70000_0000_4000_8000_000000000001);
 type Outcome = Result<(), Box<dyn Error>>;
 
 /// The library doesn't read the environment.
-async fn connect() -> Client {
+fn config() -> Config {
     let env = |name| std::env::var(name).unwrap();
-    let (client, connection) = Config::new()
+    let mut config = Config::new();
+    config
         .host(&env("PGHOST"))
         .port(env("PGPORT").parse().unwrap())
         .user(&env("PGUSER"))
-        .dbname(&env("PGDATABASE"))
-        .connect(NoTls)
-        .await
-        .unwrap();
+        .dbname(&env("PGDATABASE"));
+    config
+}
+
+async fn connect_with(config: &Config) -> Client {
+    let (client, connection) = config.connect(NoTls).await.unwrap();
     tokio::spawn(connection);
     client
+}
+
+async fn connect() -> Client {
+    connect_with(&config()).await
 }
 
 macro_rules! same {
@@ -205,18 +215,98 @@ async fn two_buyers() -> Outcome {
     state(&client, LAMP, 0, 0).await
 }
 
-/// Repeats a whole transaction while it fails for a reason that passes.
 async fn patient_buyer() -> Result<(), SaleError> {
-    let mut client = connect().await;
-    loop {
-        match order(&mut client, TICKET, 1, || Ok(())).await {
-            Err(error) if SaleError::is_retryable(&error) => (),
-            other => return other,
+    let client = Mutex::new(connect().await);
+    retrying(1000, || async {
+        order(&mut *client.lock().await, TICKET, 1, || Ok(())).await
+    })
+    .await
+}
+
+/// Orders the next of these each time it is tried; returns how often that was.
+async fn buy(tries: u32, orders: &[(i64, i32)]) -> (u32, Result<(), SaleError>) {
+    let client = Mutex::new(connect().await);
+    let tried = Cell::new(0);
+    let result = retrying(tries, || async {
+        let (product, quantity) = orders[tried.get() as usize];
+        tried.set(tried.get() + 1);
+        order(&mut *client.lock().await, product, quantity, || Ok(())).await
+    })
+    .await;
+    (tried.get(), result)
+}
+
+async fn retries_busy() -> Outcome {
+    let mut other = connect().await;
+    let tx = other.transaction().await?;
+    sell(&tx, PEN, 1).await?;
+    let (tx, client) = (Cell::new(Some(tx)), Mutex::new(connect().await));
+    let tried = Cell::new(0);
+    retrying(10, || async {
+        tried.set(tried.get() + 1);
+        if tried.get() == 2 {
+            tx.take().unwrap().commit().await?;
         }
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let random = u64::from(now.unwrap_or_default().subsec_nanos() / 1000 % 20);
-        tokio::time::sleep(Duration::from_millis(random)).await;
+        order(&mut *client.lock().await, PEN, 1, || Ok(())).await
+    })
+    .await?;
+    same!(tried.get(), 2);
+    state(&connect().await, PEN, 98, 1).await
+}
+
+async fn retries_conflicts() -> Outcome {
+    let (tried, result) = buy(10, &[(PEN, 41), (PEN, 42), (PEN, 1)]).await;
+    result?;
+    same!(tried, 3);
+    state(&connect().await, PEN, 99, 1).await
+}
+
+async fn retries_nothing_else() -> Outcome {
+    let (tried, result) = buy(10, &[(NOTHING, 1); 2]).await;
+    fails_as!(result, ProductNotFound);
+    same!(tried, 1);
+    let (tried, result) = buy(10, &[(CHAIR, 1); 2]).await;
+    fails_as!(result, OutOfStock);
+    same!(tried, 1);
+    let (tried, result) = buy(10, &[(DESK, 3); 2]).await;
+    fails_as!(result, InsufficientQuantity);
+    same!(tried, 1);
+    let (tried, result) = buy(10, &[(PEN, 43); 2]).await;
+    fails_as!(result, Other);
+    same!(tried, 1);
+    state(&connect().await, PEN, 100, 0).await
+}
+
+async fn gives_up() -> Outcome {
+    let mut other = connect().await;
+    let tx = other.transaction().await?;
+    sell(&tx, PEN, 1).await?;
+    let (tried, result) = buy(3, &[(PEN, 1); 4]).await;
+    fails_as!(result, ProductBusy);
+    same!(tried, 3);
+    Ok(())
+}
+
+async fn tells_buyers() -> Outcome {
+    for (order, text) in [
+        ((NOTHING, 1), "There is no such product."),
+        ((CHAIR, 1), "It is sold out."),
+        ((DESK, 3), "There are not so many left."),
+        ((PEN, 41), "Your order met another. Try again."),
+    ] {
+        let (_, result) = buy(1, &[order]).await;
+        same!(result.unwrap_err().to_string(), text);
     }
+    Ok(())
+}
+
+/// The call comes first: from then on the setting is the extension's own.
+async fn waits() -> Outcome {
+    let client = connect_with(patiently(&mut config())).await;
+    let sql = "SELECT purchase(1, 1), current_setting('purchase.lock_wait')";
+    let row = client.query_one(sql, &[]).await?;
+    same!(row.get::<_, String>(1), "2s");
+    Ok(())
 }
 
 async fn twenty_buyers() -> Outcome {
@@ -298,6 +388,18 @@ async fn main() {
         .await;
     tests
         .test("twenty buyers of ten units", twenty_buyers())
+        .await;
+    tests.test("retries a busy product", retries_busy()).await;
+    tests.test("retries conflicts", retries_conflicts()).await;
+    tests
+        .test("retries nothing else", retries_nothing_else())
+        .await;
+    tests.test("gives up", gives_up()).await;
+    tests
+        .test("tells buyers a text of its own", tells_buyers())
+        .await;
+    tests
+        .test("waits if the connection says so", waits())
         .await;
     println!("1..{}", tests.count);
     std::process::exit(i32::from(tests.failed > 0));

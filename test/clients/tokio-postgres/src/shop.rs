@@ -3,8 +3,12 @@
 //! A parameter is sent as the type that the server wants it to be: the casts say
 //! so, as otherwise that would be text.
 
+use std::collections::hash_map::RandomState;
 use std::fmt;
-use tokio_postgres::{Client, Error, GenericClient};
+use std::future::Future;
+use std::hash::{BuildHasher, Hasher};
+use std::time::Duration;
+use tokio_postgres::{Client, Config, Error, GenericClient};
 use uuid::Uuid;
 
 /// What a shop wants to tell apart when a sale fails, with the library's error.
@@ -14,6 +18,7 @@ pub enum SaleError {
     OutOfStock(Error),
     InsufficientQuantity(Error),
     ProductBusy(Error),
+    Conflict(Error),
     Other(Error),
 }
 
@@ -24,6 +29,8 @@ impl From<Error> for SaleError {
             Some("SK002") => SaleError::OutOfStock(error),
             Some("SK003") => SaleError::InsufficientQuantity(error),
             Some("55P03") => SaleError::ProductBusy(error),
+            // A serialization failure, and a deadlock.
+            Some("40001") | Some("40P01") => SaleError::Conflict(error),
             _ => SaleError::Other(error),
         }
     }
@@ -36,18 +43,27 @@ impl SaleError {
             | SaleError::OutOfStock(error)
             | SaleError::InsufficientQuantity(error)
             | SaleError::ProductBusy(error)
+            | SaleError::Conflict(error)
             | SaleError::Other(error) => error,
         }
     }
 
     pub fn is_retryable(&self) -> bool {
-        matches!(self, SaleError::ProductBusy(_))
+        matches!(self, SaleError::ProductBusy(_) | SaleError::Conflict(_))
     }
 }
 
+/// For the buyer. What the server says names tables: it stays in the cause.
 impl fmt::Display for SaleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.cause().fmt(f)
+        f.write_str(match self {
+            SaleError::ProductNotFound(_) => "There is no such product.",
+            SaleError::OutOfStock(_) => "It is sold out.",
+            SaleError::InsufficientQuantity(_) => "There are not so many left.",
+            SaleError::ProductBusy(_) => "Somebody else is buying it. Try again.",
+            SaleError::Conflict(_) => "Your order met another. Try again.",
+            SaleError::Other(_) => "Something went wrong.",
+        })
     }
 }
 
@@ -55,6 +71,31 @@ impl std::error::Error for SaleError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(self.cause())
     }
+}
+
+/// Runs a whole transaction, and again while it fails for what passes.
+pub async fn retrying<T, F>(mut tries: u32, mut attempt: impl FnMut() -> F) -> Result<T, SaleError>
+where
+    F: Future<Output = Result<T, SaleError>>,
+{
+    let mut delay = 10;
+    loop {
+        let result = attempt().await;
+        tries -= 1;
+        match result {
+            Err(error) if error.is_retryable() && tries > 0 => (),
+            other => return other,
+        }
+        // The standard library has no other random numbers.
+        let random = RandomState::new().build_hasher().finish() % delay;
+        tokio::time::sleep(Duration::from_millis(random)).await;
+        delay = 100.min(2 * delay);
+    }
+}
+
+/// For a connection whose sales wait for a busy product.
+pub fn patiently(config: &mut Config) -> &mut Config {
+    config.options("-c purchase.lock_wait=2s")
 }
 
 /// Returns what remains. The client may be a transaction.

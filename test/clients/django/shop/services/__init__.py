@@ -9,6 +9,10 @@ from django.conf import settings
 from django.db import transaction
 
 from ..models import OrderLine
+from .retry import retrying
+
+
+__all__ = ["order", "purchase", "purchase_cart", "retrying"]
 
 
 def implementation():

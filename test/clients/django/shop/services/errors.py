@@ -1,4 +1,7 @@
 class PurchaseError(Exception):
+    """Says what is known in the shop's words. The server's own names tables and
+    is no text for a buyer: it stays in __cause__.
+    """
     retryable = False
 
     def __init__(self, product_id, requested, available=None, lines=()):
@@ -27,6 +30,12 @@ class InsufficientQuantityError(PurchaseError):
 class ProductBusyError(PurchaseError):
     """Somebody else is buying it."""
     code = "busy"
+    retryable = True
+
+
+class ConflictError(PurchaseError):
+    """The transaction met another, on this product or elsewhere."""
+    code = "conflict"
     retryable = True
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from django.db import DatabaseError
 
 from .errors import (
+    ConflictError,
     InsufficientQuantityError,
     OutOfStockError,
     ProductBusyError,
@@ -22,11 +23,13 @@ SQLSTATES = {
     "SK002": OutOfStockError,
     "SK003": InsufficientQuantityError,
     "55P03": ProductBusyError,
+    "40001": ConflictError,     # serialization failure
+    "40P01": ConflictError,     # deadlock
 }
 
 
 @contextmanager
-def purchase_errors(product_id, quantity):
+def purchase_errors(product_id=None, quantity=None):
     try:
         yield
     except DatabaseError as error:

@@ -1,14 +1,16 @@
 """One contract, two implementations of the service."""
 
+from contextlib import ExitStack
 from io import StringIO
 
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, connections, transaction
 from django.test import TestCase, TransactionTestCase, override_settings
 
 from .. import services
 from ..models import OrderLine, Seat
 from ..services.errors import (
+    ConflictError,
     InsufficientQuantityError,
     OutOfStockError,
     ProductBusyError,
@@ -164,6 +166,73 @@ class Buyers:
         self.assertEqual(stock(TICKET), 0)
         self.assertEqual(OrderLine.objects.count(), 10)
 
+    def attempts(self, *steps):
+        """A transaction that sells and then does the next of these each time it
+        is run: raises this SQLSTATE, or what it is given to call.
+        """
+        steps = iter(steps)
+        self.tries = 0
+
+        def attempt():
+            self.tries += 1
+            step = next(steps)
+            with transaction.atomic():
+                if callable(step):
+                    return step()
+                services.order(PEN, 1)
+                with connection.cursor() as cursor:
+                    cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'relation x'"
+                                   f" USING ERRCODE = '{step}'; END $$")
+
+        return attempt
+
+    def order_a_pen(self):
+        return services.order(PEN, 1)
+
+    def test_retries_a_busy_product(self):
+        attempt = self.attempts(self.order_a_pen, self.order_a_pen)
+        with ExitStack() as sale:
+            sale.enter_context(meanwhile(self.order_a_pen))
+
+            def attempt_again():
+                if self.tries > 0:
+                    sale.close()        # commits
+                return attempt()
+
+            services.retrying(attempt_again)
+        self.assertEqual(self.tries, 2)
+        self.assertEqual(stock(PEN), 98)
+        self.assertEqual(OrderLine.objects.count(), 2)
+
+    def test_retries_conflicts(self):
+        services.retrying(self.attempts("40001", "40P01", "55P03", self.order_a_pen))
+        self.assertEqual(self.tries, 4)
+        self.assertEqual(stock(PEN), 99)
+        self.assertEqual(OrderLine.objects.count(), 1)
+
+    def test_retries_nothing_else(self):
+        for step, error in ((lambda: services.order(99, 1), ProductNotFoundError),
+                            (lambda: services.order(CHAIR, 1), OutOfStockError),
+                            (lambda: services.order(DESK, 3),
+                             InsufficientQuantityError),
+                            ("23514", IntegrityError)):
+            with self.assertRaises(error):
+                services.retrying(self.attempts(step, step))
+            self.assertEqual(self.tries, 1)
+        self.assertEqual(stock(PEN), 100)
+
+    def test_gives_up(self):
+        with meanwhile(self.order_a_pen):
+            with self.assertRaises(ProductBusyError):
+                services.retrying(self.attempts(*[self.order_a_pen] * 4), tries=3)
+        self.assertEqual(self.tries, 3)
+
+    def test_tells_buyers_a_text_of_its_own(self):
+        with self.assertRaises(ConflictError) as caught:
+            services.retrying(self.attempts("40001"), tries=1)
+        self.assertTrue(caught.exception.retryable)
+        self.assertNotIn("relation", str(caught.exception))
+
 
 @orm
 class OrmBuyers(Buyers, TransactionTestCase):
@@ -178,6 +247,16 @@ class OrmBuyers(Buyers, TransactionTestCase):
 @extension
 class ExtensionBuyers(Buyers, TransactionTestCase):
     tap_suffix = " (purchase)"
+
+    databases = {"default", "patient"}
+
+    # The setting is the extension's own once the session has called it.
+    def test_waits_if_the_connection_says_so(self):
+        self.addCleanup(connections["patient"].close)
+        with connections["patient"].cursor() as cursor:
+            cursor.execute("SELECT purchase(%s, 1)", [PEN])
+            cursor.execute("SHOW purchase.lock_wait")
+            self.assertEqual(cursor.fetchone(), ("2s",))
 
     def test_sells_beside_an_order_line_that_locks_its_product(self):
         with meanwhile(insert_order_line_that_locks):

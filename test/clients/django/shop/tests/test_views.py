@@ -7,6 +7,7 @@ from rest_framework.test import APIRequestFactory
 
 from .. import views
 from ..services.errors import (
+    ConflictError,
     InsufficientQuantityError,
     OutOfStockError,
     ProductBusyError,
@@ -55,6 +56,12 @@ class Views(SimpleTestCase):
         response = self.answers(ProductBusyError(4, 3), 503)
         self.assertTrue(response.data["retryable"])
         self.assertEqual(response["Retry-After"], "1")
+
+    def test_answers_503_to_a_conflict(self):
+        response = self.answers(ConflictError(None, None), 503)
+        self.assertEqual(response.data, {
+            "error": "conflict", "product": None, "requested": None,
+            "available": None, "retryable": True})
 
     def test_hides_no_other_error(self):
         with self.assertRaises(ZeroDivisionError):
