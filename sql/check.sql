@@ -80,9 +80,9 @@ SELECT * FROM doctor;
 ALTER TABLE goods ALTER stock DROP NOT NULL;
 UPDATE goods SET stock = NULL WHERE id > 90;
 ANALYZE goods;
-SELECT severity, finding, remedy FROM doctor;
+SELECT severity, finding, remedy, sql FROM doctor;
 \gset
-:remedy
+:sql
 SELECT * FROM doctor;
 \if :major_18
 ALTER TABLE goods ALTER stock DROP NOT NULL;
@@ -124,20 +124,20 @@ SELECT * FROM doctor;
 
 -- indexes that contain the stock
 CREATE INDEX "By stock" ON goods (stock);
-SELECT severity, finding, remedy FROM doctor;
+SELECT severity, finding, remedy, sql FROM doctor;
 \gset
-:remedy
+:sql
 SELECT * FROM doctor;
 CREATE INDEX i ON goods ((stock + 1));
-SELECT remedy FROM doctor;
-\gset
-:remedy
-CREATE INDEX i ON goods (price) WHERE stock > 0;
-SELECT remedy FROM doctor;
-\gset
-:remedy
-CREATE UNIQUE INDEX i ON goods (id, stock);
 SELECT remedy, sql FROM doctor;
+\gset
+:sql
+CREATE INDEX i ON goods (price) WHERE stock > 0;
+SELECT remedy, sql FROM doctor;
+\gset
+:sql
+CREATE UNIQUE INDEX i ON goods (id, stock);
+SELECT finding, remedy, sql FROM doctor;
 \gset
 :sql
 SELECT * FROM doctor;
@@ -148,18 +148,44 @@ SELECT remedy, sql FROM doctor;
 SELECT * FROM doctor;
 ALTER TABLE goods ADD "more, (of it)" integer;
 CREATE INDEX "i ON i" ON goods (price DESC) INCLUDE (id, stock, "more, (of it)") WITH (fillfactor = 80);
-SELECT remedy FROM doctor;
+SELECT remedy, sql FROM doctor;
 \gset
-:remedy
+:sql
 SELECT * FROM doctor;
 SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'goods'::regclass AND NOT indisprimary;
 ALTER TABLE goods DROP "more, (of it)";
 ALTER TABLE goods DROP CONSTRAINT goods_pkey, ADD PRIMARY KEY (id) INCLUDE (stock);
-SELECT remedy FROM doctor;
+SELECT remedy, sql FROM doctor;
 \gset
-:remedy
+:sql
 SELECT * FROM doctor;
 SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'goods'::regclass ORDER BY 1;
+-- not without what needs it
+CREATE TABLE line (id integer REFERENCES goods);
+CREATE UNIQUE INDEX i ON goods (id) INCLUDE (stock);
+ALTER TABLE goods REPLICA IDENTITY USING INDEX i;
+SELECT finding, remedy FROM doctor;
+ALTER TABLE goods REPLICA IDENTITY DEFAULT;
+DROP INDEX i;
+ALTER TABLE line DROP CONSTRAINT line_id_fkey;
+ALTER TABLE goods DROP CONSTRAINT goods_pkey, ADD PRIMARY KEY (id) INCLUDE (stock);
+ALTER TABLE line ADD FOREIGN KEY (id) REFERENCES goods;
+SELECT finding, remedy FROM doctor;
+DROP TABLE line;
+SELECT sql FROM doctor;
+\gset
+:sql
+-- a unique index that no foreign key can reference, and names like a clause
+CREATE UNIQUE INDEX i ON goods (id, stock) WHERE stock > 0;
+SELECT finding FROM doctor;
+DROP INDEX i;
+ALTER TABLE goods ADD "a INCLUDE (b)" integer, ADD "c INCLUDE (" integer, ADD "\1&, d)" integer;
+CREATE INDEX i ON goods ("a INCLUDE (b)", "c INCLUDE (") INCLUDE (stock, "\1&, d)");
+SELECT sql FROM doctor;
+\gset
+:sql
+SELECT * FROM doctor;
+ALTER TABLE goods DROP "a INCLUDE (b)", DROP "c INCLUDE (", DROP "\1&, d)";
 CREATE INDEX i ON goods USING brin (stock);
 SELECT (count(*) = 1) = (current_setting('server_version_num')::integer < 160000) AS right
     FROM doctor;
@@ -338,13 +364,31 @@ SELECT severity, finding, remedy FROM doctor;
 :remedy
 SELECT * FROM doctor;
 ALTER TABLE goods RENAME stock TO units;
-SELECT severity, finding, remedy,
-       replace(sql, quote_literal('stock'), quote_literal('units')) AS sql FROM doctor;
+SELECT severity, finding, remedy FROM doctor;
+ALTER TABLE goods DROP price;
+SELECT severity, finding, remedy, sql FROM doctor;
 \gset
 :sql
 SELECT * FROM doctor;
-ALTER TABLE goods ALTER units TYPE numeric;
+ALTER TABLE goods RENAME units TO left_over;
+ALTER TABLE goods RENAME id TO product;
+SELECT finding, remedy, sql FROM doctor;
+\gset
+:sql
+SELECT * FROM doctor;
+DROP INDEX goods_id_idx;
+ALTER TABLE goods RENAME product TO id;
 SELECT finding, remedy FROM doctor;
+CREATE UNIQUE INDEX ON goods (id);
+SELECT purchase_attach('goods', 'left_over', 'id');
+ALTER TABLE goods ALTER left_over TYPE numeric;
+SELECT finding, remedy FROM doctor;
+ALTER TABLE goods ALTER left_over TYPE integer;
+CREATE RULE "R" AS ON UPDATE TO goods DO INSTEAD NOTHING;
+SELECT finding, remedy, sql FROM doctor;
+\gset
+:sql
+SELECT * FROM doctor;
 DROP TABLE goods, "Child";
 
 -- partitions, and names that need quotes
