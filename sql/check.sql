@@ -468,7 +468,7 @@ CREATE ROLE regress_purchase_seller;
 \getenv dir PG_ABS_BUILDDIR
 \set file :dir '/results/check.remedies'
 CREATE DOMAIN few AS smallint;
-CREATE UNLOGGED TABLE goods (id integer, stock few, UNIQUE (id) INCLUDE (stock))
+CREATE UNLOGGED TABLE goods (id integer NOT NULL, stock few, UNIQUE (id) INCLUDE (stock))
     WITH (autovacuum_enabled = off);
 CREATE INDEX ON goods (stock);
 CREATE FUNCTION noop() RETURNS trigger LANGUAGE plpgsql AS
