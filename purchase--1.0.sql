@@ -264,7 +264,8 @@ COMMENT ON FUNCTION purchase_try_cart(text, bigint[], regclass) IS
 
 --
 -- The doctor. Its remedies are statements to be pasted; where only the owner
--- can judge what may go, the statement stands behind "-- if ...:".
+-- can judge what may go, the statement stands behind "-- if ...:". The words in
+-- front of a statement or behind it are fixed: they contain no name.
 --
 CREATE FUNCTION purchase_check_table(relid regclass, key_column name,
     stock_column name, engine text, reason text)
@@ -280,6 +281,9 @@ t AS (
            k.attnum AS key_attno,
            s.attnum AS stock_attno, s.atttypid,
            s.attnotnull OR y.typnotnull AS stock_not_null,
+           (SELECT n.conname FROM pg_constraint AS n
+            WHERE n.conrelid = c.oid AND n.conkey = ARRAY[s.attnum]
+              AND n.contype = 'n' AND NOT n.convalidated) AS unsure_not_null,
            c.relkind IN ('r', 'p') AS is_table
     FROM pg_class AS c
     JOIN pg_attribute AS k ON k.attrelid = c.oid AND k.attname = key_column
@@ -302,12 +306,13 @@ member AS (
 -- the names as regular expressions, and a number that is not negative
 pattern AS (
     SELECT format('(%1$s|[(]%1$s[)]::(smallint|integer|bigint)|VALUE)',
-                  regexp_replace(quote_ident(stock_column), '[^[:alnum:]_]',
-                                 E'[\\&]', 'g')) AS stock,
+                  regexp_replace(quote_ident(stock_column), m.special,
+                                 E'\\\\\\&', 'g')) AS stock,
            '([0-9]+|''[0-9]+''::[a-z]+|[(][0-9]+[)]::[a-z]+)' AS number,
            format('(^|[^[:alnum:]_])%s([^[:alnum:]_]|$)',
-                  regexp_replace(stock_column, '[^[:alnum:]_]',
-                                 E'[\\&]', 'g')) AS word
+                  regexp_replace(stock_column, m.special,
+                                 E'\\\\\\&', 'g')) AS word
+    FROM (VALUES (E'[][\\\\^$.|?*+(){}]')) AS m (special)
 ),
 -- CHECKs, of the table or of the column's domain, that imply stock >= 0
 floor AS (
@@ -341,7 +346,7 @@ known AS (
 -- indexes that any change of the stock must write; since 16, a summarizing one
 -- such as BRIN leaves the others alone
 stock_index AS (
-    SELECT i.indexrelid, i.indisunique, m.oid AS table_oid,
+    SELECT i.indexrelid, i.indisunique, i.indisreplident, m.oid AS table_oid,
            m.name AS table_name, i.indexrelid::regclass::text AS name,
            con.conname, pg_get_constraintdef(con.oid) AS condef,
            format('CREATE %sINDEX', CASE WHEN i.indisunique THEN 'UNIQUE ' END) AS make,
@@ -349,6 +354,12 @@ stock_index AS (
            CASE WHEN c.relkind = 'i' THEN ' CONCURRENTLY' END AS online,
            NOT m.stock_attno = ANY ((i.indkey::smallint[])[:i.indnkeyatts - 1])
                AND i.indexprs IS NULL AND i.indpred IS NULL AS only_included,
+           -- as heap_update() sees it: a foreign key could reference the stock
+           i.indisunique AND i.indexprs IS NULL AND i.indpred IS NULL
+               AND m.stock_attno = ANY ((i.indkey::smallint[])[:i.indnkeyatts - 1])
+               AS has_key,
+           EXISTS (SELECT FROM pg_constraint AS f
+                   WHERE f.conindid = i.indexrelid AND f.contype = 'f') AS referenced,
            (SELECT format(' INCLUDE (%s)',
                           string_agg(quote_ident(a.attname), ', ' ORDER BY k.n))
             FROM unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (attnum, n)
@@ -371,16 +382,18 @@ stock_index AS (
       AND NOT (am.amname = 'brin'
                AND current_setting('server_version_num')::integer >= 160000)
 ),
--- the definitions of those that only include it, without it
+-- the definitions of those that only include it, without it. Behind INCLUDE
+-- come no more names, which tells it from an INCLUDE in a name
 rebuilt_index AS (
-    SELECT i.*, regexp_replace(condef, included, coalesce(other_included, '')) AS new_condef,
-           format('%s%s ON %s', make, online,
-                  regexp_replace(regexp_replace(
-                      substr(pg_get_indexdef(indexrelid),
-                             length(format('%s %s ON .', make, simple_name))),
-                      '^ONLY ', ''), included, coalesce(other_included, ''))) AS new_def
+    SELECT i.*, con[1] || coalesce(other_included, '') || con[2] AS new_condef,
+           make || coalesce(online, '') || ' ON ' || ind[1]
+               || coalesce(other_included, '') || ind[2] AS new_def
     FROM stock_index AS i,
-    (VALUES (' INCLUDE [(]([^"()]|"([^"]|"")*")*[)]')) AS x (included)
+    (VALUES ('^(.*) INCLUDE [(](?:[^"()]|"(?:[^"]|"")*")*[)]([^"]*)$')) AS x (included),
+    regexp_match(condef, included) AS con,
+    regexp_match(regexp_replace(substr(pg_get_indexdef(indexrelid),
+                                       length(format('%s %s ON .', make, simple_name))),
+                                '^ONLY ', ''), included) AS ind
 ),
 -- UPDATE triggers; fires: this UPDATE, in an ordinary session
 sale_trigger AS (
@@ -403,189 +416,21 @@ extension AS (
     FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
     WHERE e.extname = 'purchase'
 ),
-engine_finding (finding, remedy) AS (
-    SELECT 'it is partitioned',
-           '-- nothing needs to be done: only a table without partitions can have the row engine'
-    FROM t WHERE relkind = 'p'
-    UNION ALL
-    SELECT CASE relkind WHEN 'v' THEN 'it is a view'
-                        ELSE 'it is a foreign table' END,
-           '-- nothing needs to be done; or attach the table behind it, which can be checked further'
-    FROM t WHERE relkind IN ('v', 'f')
-    UNION ALL
-    SELECT 'its access method is not heap',
-           format('-- if it can do without: ALTER TABLE %s SET ACCESS METHOD heap;', t.name)
-    FROM t JOIN pg_am AS am ON am.oid = t.relam
-    WHERE relkind = 'r' AND am.amname <> 'heap'
-    UNION ALL
-    SELECT format('table %s inherits from it', c.name),
-           format('-- if it need not: ALTER TABLE %s NO INHERIT %s;', c.name, t.name)
+-- a wider type for a column that is almost full
+wider AS (
+    SELECT known.highest, y.largest, y.next, t.atttypid <> y.type AS is_domain
     FROM t
-    JOIN pg_inherits AS i ON i.inhparent = t.oid AND t.relkind = 'r',
-    format('%s', i.inhrelid::regclass) AS c (name)
-    UNION ALL
-    SELECT format('it has the rule %I', r.rulename),
-           format('-- if a trigger can do its work, or nobody needs it: DROP RULE %I ON %s;',
-                  r.rulename, t.name)
-    FROM t JOIN pg_rewrite AS r ON r.ev_class = t.oid
-    WHERE t.relkind = 'r'
-    UNION ALL
-    SELECT format(CASE WHEN g.tgtype & 1 = 0 THEN 'it has the statement trigger %s on UPDATE'
-                       ELSE 'it has transition tables for trigger %s on UPDATE' END, g.name),
-           format('-- if a row trigger can do its work, or nobody needs it: DROP TRIGGER %s ON %s;',
-                  g.name, g.table_name)
-    FROM t JOIN sale_trigger AS g ON g.tgrelid = t.oid
-    WHERE t.relkind = 'r' AND (g.tgtype & 1 = 0 OR g.has_transition_table)
-    UNION ALL
-    SELECT format('the stock column is of the domain %s', t.atttypid::regtype),
-           format('-- if the table has the domain''s constraints: ALTER TABLE %s ALTER COLUMN %I TYPE %s;',
-                  t.name, stock_column, y.typbasetype::regtype)
-    FROM t JOIN pg_type AS y ON y.oid = t.atttypid
-    WHERE t.relkind = 'r' AND y.typtype = 'd'
-    UNION ALL
-    SELECT format('the unique constraint %I of the key is deferrable', c.conname),
-           format('ALTER TABLE %1$s DROP CONSTRAINT %2$I, ADD CONSTRAINT %2$I %3$s;',
-                  t.name, c.conname,
-                  regexp_replace(pg_get_constraintdef(c.oid),
-                                 ' DEFERRABLE( INITIALLY DEFERRED)?$', ''))
-    FROM t
-    JOIN pg_constraint AS c ON c.conrelid = t.oid AND c.conkey = ARRAY[t.key_attno]
-    WHERE t.relkind = 'r' AND c.contype IN ('p', 'u') AND c.condeferrable
-      AND NOT EXISTS (SELECT FROM pg_index AS i
-                      WHERE i.indrelid = t.oid AND i.indisunique
-                        AND i.indimmediate AND i.indisvalid
-                        AND i.indnkeyatts = 1 AND i.indkey[0] = t.key_attno
-                        AND i.indpred IS NULL)
-    UNION ALL
-    SELECT 'old_snapshot_threshold is set',
-           'ALTER SYSTEM RESET old_snapshot_threshold; -- needs a restart'
-    FROM t
-    WHERE relkind = 'r' AND current_setting('old_snapshot_threshold', true) <> '-1'
-    UNION ALL
-    SELECT 'row security applies to some users',
-           '-- nothing needs to be done: users it does not apply to have the row engine'
-    FROM t WHERE relkind = 'r' AND relrowsecurity
-),
-found (severity, finding, remedy) AS (
-    -- attached?
-    SELECT 'error', 'there is no default stock table',
-           format('-- name a table that exists: SELECT %s.purchase_attach(''your_table'', is_default => true);', x.schema)
-    FROM extension AS x WHERE relid IS NULL
-    UNION ALL
-    SELECT 'error',
-           CASE WHEN key_column IS NULL THEN 'there is no such table'
-                ELSE 'the table was dropped' END,
-           CASE WHEN key_column IS NULL THEN '-- nothing can be done'
-                ELSE format('SELECT %s.purchase_detach(%s);', x.schema, relid::oid) END
-    FROM extension AS x
-    WHERE relid IS NOT NULL
-      AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = relid)
-    UNION ALL
-    SELECT 'error', 'the table is not attached',
-           format('SELECT %s.purchase_attach(%L);', x.schema, relid::regclass)
-    FROM extension AS x JOIN pg_class AS c ON c.oid = relid
-    WHERE key_column IS NULL
-    UNION ALL
-    SELECT 'error', 'the table no longer fits its registration: ' || rtrim(reason, '.'),
-           CASE WHEN c.relkind IN ('r', 'p') AND k.attnum IS NOT NULL
-                     AND s.atttypid::regtype IN ('smallint', 'integer', 'bigint')
-                     AND s.attgenerated = '' AND s.attidentity <> 'a'
-                THEN format('CREATE UNIQUE INDEX ON %s (%I);', relid, key_column)
-                ELSE format('-- if other columns are the right ones: SELECT %s.purchase_attach(%L, stock_column => %L, key_column => %L);',
-                            x.schema, relid::regclass, stock_column, key_column) END
-    FROM extension AS x JOIN pg_class AS c ON c.oid = relid
-    LEFT JOIN pg_attribute AS k ON k.attrelid = c.oid AND k.attname = key_column
-    LEFT JOIN pg_attribute AS s ON s.attrelid = c.oid AND s.attname = stock_column
-    WHERE key_column IS NOT NULL AND engine IS NULL
-
-    -- the stock column
-    UNION ALL
-    SELECT 'warning',
-           'no CHECK keeps the stock from falling below zero by other statements',
-           format('ALTER TABLE %1$s ADD CONSTRAINT %2$I CHECK (%3$I >= 0) NOT VALID; ALTER TABLE %1$s VALIDATE CONSTRAINT %2$I;',
-                  t.name, left(stock_column, 50) || '_not_negative', stock_column)
-    FROM t WHERE is_table AND NOT EXISTS (SELECT FROM floor)
-    UNION ALL
-    SELECT 'warning', format('constraint %I is not valid: the stock of old rows may be negative', f.conname),
-           format('ALTER %s VALIDATE CONSTRAINT %I;',
-                  CASE WHEN f.conrelid = 0 THEN format('DOMAIN %s', t.atttypid::regtype)
-                       ELSE format('TABLE %s', t.name) END, f.conname)
-    FROM t, floor AS f
-    WHERE is_table AND NOT EXISTS (SELECT FROM floor WHERE convalidated)
-    UNION ALL
-    SELECT 'warning', 'the stock of some products is negative',
-           format('-- if what was sold too often is settled: UPDATE %1$s SET %2$I = 0 WHERE %2$I < 0; ANALYZE %1$s;',
-                  t.name, stock_column)
-    FROM t, known
-    WHERE is_table AND known.lowest < 0
-      AND NOT EXISTS (SELECT FROM floor WHERE convalidated)
-    UNION ALL
-    SELECT 'error', 'the stock of some products is null: they cannot be sold',
-           format('UPDATE %1$s SET %2$I = 0 WHERE %2$I IS NULL; ALTER TABLE %1$s ALTER COLUMN %2$I SET NOT NULL;',
-                  t.name, stock_column)
-    FROM t, known WHERE is_table AND NOT stock_not_null AND known.nulls
-    UNION ALL
-    SELECT 'warning', 'the stock can be null, and then the product cannot be sold',
-           format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL;', t.name, stock_column)
-    FROM t, known WHERE is_table AND NOT stock_not_null AND known.nulls IS NOT TRUE
-    UNION ALL
-    SELECT 'warning', format('constraint %I is not valid: the stock of old rows may be null', c.conname),
-           format('ALTER TABLE %s VALIDATE CONSTRAINT %I;', t.name, c.conname)
-    FROM t JOIN pg_constraint AS c ON c.conrelid = t.oid AND c.conkey = ARRAY[t.stock_attno]
-    WHERE is_table AND c.contype = 'n' AND NOT c.convalidated
-    UNION ALL
-    SELECT 'warning', format('the stock column will soon be too small: %s of %s', known.highest, y.largest),
-           format('%sALTER TABLE %s ALTER COLUMN %I TYPE %s;',
-                  CASE WHEN t.atttypid::regtype <> y.type THEN '-- if the table has the domain''s constraints: ' END,
-                  t.name, stock_column, y.next)
-    FROM t, known,
-    (VALUES ('smallint'::regtype, 32767::bigint, 'integer'),
-            ('integer', 2147483647, 'bigint')) AS y (type, largest, next)
+    JOIN pg_type AS d ON d.oid = t.atttypid
+    JOIN (VALUES ('smallint'::regtype, 32767::bigint, 'integer'),
+                 ('integer', 2147483647, 'bigint')) AS y (type, largest, next)
+        ON y.type IN (d.oid, d.typbasetype),
+    known
     WHERE is_table AND known.highest > 0.9 * y.largest
-      AND y.type IN (t.atttypid, (SELECT d.typbasetype FROM pg_type AS d WHERE d.oid = t.atttypid))
-
-    -- the cost of a sale
-    UNION ALL
-    SELECT 'warning',
-           format('index %s contains the stock column: no sale can be a HOT update, each writes all indexes', name),
-           CASE WHEN only_included AND conname IS NOT NULL
-                THEN format('ALTER TABLE %1$s DROP CONSTRAINT %2$I, ADD CONSTRAINT %2$I %3$s;',
-                            table_name, conname, new_condef)
-                WHEN conname IS NOT NULL
-                THEN format('-- if it need not hold: ALTER TABLE %s DROP CONSTRAINT %I;',
-                            table_name, conname)
-                WHEN only_included
-                THEN format('%s; DROP INDEX%s %s;', new_def, online, name)
-                WHEN indisunique
-                THEN format('-- if it need not hold: DROP INDEX%s %s;', online, name)
-                ELSE format('DROP INDEX%s %s;', online, name) END
-    FROM rebuilt_index
-    UNION ALL
-    SELECT 'warning',
-           format('%s is busy, but only %s %% of its updates are HOT: fillfactor 100 leaves no room on a page',
-                  m.name, round(100.0 * hot / updates)),
-           format('ALTER TABLE %s SET (fillfactor = 90); -- for new pages; VACUUM FULL, which locks the table, makes all new', m.name)
-    FROM member AS m,
-    pg_stat_get_tuples_updated(m.oid) AS updates,
-    pg_stat_get_tuples_hot_updated(m.oid) AS hot
-    WHERE m.relkind = 'r' AND updates >= 10000 AND hot < 0.9 * updates
-      AND NOT EXISTS (SELECT FROM pg_options_to_table(m.reloptions) AS o
-                      WHERE o.option_name = 'fillfactor' AND o.option_value::integer < 100)
-      AND NOT EXISTS (SELECT FROM stock_index AS i WHERE i.table_oid = m.oid)
-    UNION ALL
-    SELECT 'warning', format('autovacuum is switched off for %s', m.name),
-           format('ALTER TABLE %s RESET (autovacuum_enabled);', m.name)
-    FROM member AS m, pg_options_to_table(m.reloptions) AS o
-    WHERE o.option_name = 'autovacuum_enabled' AND NOT o.option_value::boolean
-    UNION ALL
-    SELECT 'warning', format('autovacuum does not run: %s is off', s.name),
-           format('ALTER SYSTEM SET %s = on; SELECT pg_reload_conf();', s.name)
-    FROM t, pg_settings AS s
-    WHERE is_table AND s.name IN ('autovacuum', 'track_counts') AND s.setting = 'off'
-
-    -- the rest
-    UNION ALL
-    SELECT 'error', format('%s is published without a replica identity: its updates fail', m.name),
+),
+-- tables whose updates are published, but not which row they are of, and what
+-- makes them known; not an index that another remedy drops
+unidentified AS (
+    SELECT m.oid, m.name, m.relpersistence,
            format('ALTER TABLE %s REPLICA IDENTITY %s;', m.name,
                   coalesce((SELECT format('USING INDEX %I', c.relname)
                             FROM pg_index AS i
@@ -596,9 +441,10 @@ found (severity, finding, remedy) AS (
                               AND i.indimmediate AND i.indisvalid
                               AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
                               AND i.indpred IS NULL
-                            ORDER BY c.relname LIMIT 1), 'FULL'))
+                              AND i.indexrelid NOT IN (SELECT s.indexrelid FROM stock_index AS s)
+                            ORDER BY c.relname LIMIT 1), 'FULL')) AS statement
     FROM member AS m
-    WHERE m.relkind = 'r' AND m.relpersistence = 'p' AND m.relreplident <> 'f'
+    WHERE m.relkind = 'r' AND m.relreplident <> 'f'
       AND NOT EXISTS (SELECT FROM pg_index AS i
                       WHERE i.indrelid = m.oid AND i.indisvalid
                         AND i.indimmediate
@@ -613,23 +459,284 @@ found (severity, finding, remedy) AS (
                       ON n.pnpubid = p.oid AND n.pnnspid = c.relnamespace
                   WHERE p.pubupdate
                     AND (p.puballtables OR r.oid IS NOT NULL OR n.oid IS NOT NULL))
+),
+-- the columns of a table that no longer fits its registration: what is
+-- registered, if that can be the key or the stock
+fitting AS (
+    SELECT a.attname,
+           a.attname = key_column AS is_key,
+           a.attname = stock_column AND x.counts AS is_stock,
+           EXISTS (SELECT FROM pg_index AS i
+                   WHERE i.indrelid = relid AND i.indisunique AND i.indisvalid
+                     AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
+                     AND i.indpred IS NULL) AS may_be_key,
+           x.counts
+    FROM pg_attribute AS a
+    JOIN pg_type AS y ON y.oid = a.atttypid,
+    LATERAL (SELECT a.attgenerated = '' AND a.attidentity <> 'a'
+                    AND CASE y.typtype WHEN 'd' THEN y.typbasetype ELSE y.oid END
+                        IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype)
+            ) AS x (counts)
+    WHERE a.attrelid = relid AND a.attnum > 0 AND NOT a.attisdropped
+      AND key_column IS NOT NULL AND engine IS NULL
+),
+-- it, or else the only one that could be it
+key_guess AS (
+    SELECT coalesce(max(attname) FILTER (WHERE is_key),
+                    CASE WHEN count(*) FILTER (WHERE may_be_key) = 1
+                         THEN max(attname) FILTER (WHERE may_be_key) END,
+                    '...') AS attname
+    FROM fitting
+),
+stock_guess AS (
+    SELECT coalesce(max(f.attname) FILTER (WHERE is_stock),
+                    CASE WHEN count(*) = 1 THEN max(f.attname) END,
+                    '...') AS attname
+    FROM fitting AS f, key_guess AS k
+    WHERE counts AND (is_stock OR NOT may_be_key AND f.attname <> k.attname)
+),
+-- the reasons for the sql engine. Here and below, remedies are ordered by rank so
+-- that they can be pasted from the top: a trigger or rule goes before the type
+-- of its column
+engine_finding (rank, finding, condition, statement) AS (
+    SELECT 95, 'it is partitioned',
+           'nothing needs to be done, as only a table without partitions can have the row engine', NULL
+    FROM t WHERE relkind = 'p'
     UNION ALL
-    SELECT 'warning', format('%s is unlogged: a crash empties it', m.name),
-           format('ALTER TABLE %s SET LOGGED;', m.name)
-    FROM member AS m WHERE m.relpersistence = 'u' AND m.relkind = 'r'
+    SELECT 95, CASE relkind WHEN 'v' THEN 'it is a view'
+                            ELSE 'it is a foreign table' END,
+           'nothing needs to be done; or attach the table behind it, which can be checked further', NULL
+    FROM t WHERE relkind IN ('v', 'f')
     UNION ALL
-    SELECT 'info',
-           format('row trigger %s of %s may change the stock, or suppress the sale, before it is written',
-                  g.name, g.table_name),
-           format('-- if %s should not: ALTER TABLE %s DISABLE TRIGGER %s;',
-                  g.function, g.table_name, g.name)
+    SELECT 91, format('it has the rule %I', r.rulename),
+           'if a trigger can do its work, or nobody needs it',
+           format('DROP RULE %I ON %s;', r.rulename, t.name)
+    FROM t JOIN pg_rewrite AS r ON r.ev_class = t.oid
+    WHERE t.relkind = 'r'
+    UNION ALL
+    SELECT 91,
+           format(CASE WHEN g.tgtype & 1 = 0 THEN 'it has the statement trigger %s on UPDATE'
+                       ELSE 'it has transition tables for trigger %s on UPDATE' END, g.name),
+           'if a row trigger can do its work, or nobody needs it',
+           format('DROP TRIGGER %s ON %s;', g.name, g.table_name)
+    FROM t JOIN sale_trigger AS g ON g.tgrelid = t.oid
+    WHERE t.relkind = 'r' AND (g.tgtype & 1 = 0 OR g.has_transition_table)
+    UNION ALL
+    SELECT 92, format('table %s inherits from it', c.name), 'if it need not',
+           format('ALTER TABLE %s NO INHERIT %s;', c.name, t.name)
+    FROM t
+    JOIN pg_inherits AS i ON i.inhparent = t.oid AND t.relkind = 'r',
+    format('%s', i.inhrelid::regclass) AS c (name)
+    UNION ALL
+    SELECT 93, 'its access method is not heap', 'if it can do without',
+           format('ALTER TABLE %s SET ACCESS METHOD heap;', t.name)
+    FROM t JOIN pg_am AS am ON am.oid = t.relam
+    WHERE relkind = 'r' AND am.amname <> 'heap'
+    UNION ALL
+    SELECT 93, format('the stock column is of the domain %s', t.atttypid::regtype),
+           'if the table has the domain''s constraints',
+           format('ALTER TABLE %1$s ALTER COLUMN %2$I TYPE %3$s; ANALYZE %1$s;', t.name, stock_column,
+                  coalesce((SELECT w.next FROM wider AS w), y.typbasetype::regtype::text))
+    FROM t JOIN pg_type AS y ON y.oid = t.atttypid
+    WHERE t.relkind = 'r' AND y.typtype = 'd'
+    UNION ALL
+    SELECT 94, format('the unique constraint %I of the key is deferrable', c.conname), NULL,
+           format('ALTER TABLE %1$s DROP CONSTRAINT %2$I, ADD CONSTRAINT %2$I %3$s;',
+                  t.name, c.conname,
+                  regexp_replace(pg_get_constraintdef(c.oid),
+                                 ' DEFERRABLE( INITIALLY DEFERRED)?$', ''))
+    FROM t
+    JOIN pg_constraint AS c ON c.conrelid = t.oid AND c.conkey = ARRAY[t.key_attno]
+    WHERE t.relkind = 'r' AND c.contype IN ('p', 'u') AND c.condeferrable
+      AND NOT EXISTS (SELECT FROM pg_index AS i
+                      WHERE i.indrelid = t.oid AND i.indisunique
+                        AND i.indimmediate AND i.indisvalid
+                        AND i.indnkeyatts = 1 AND i.indkey[0] = t.key_attno
+                        AND i.indpred IS NULL)
+    UNION ALL
+    SELECT 94, 'old_snapshot_threshold is set', NULL,
+           'ALTER SYSTEM RESET old_snapshot_threshold; -- needs a restart'
+    FROM t
+    WHERE relkind = 'r' AND current_setting('old_snapshot_threshold', true) <> '-1'
+    UNION ALL
+    SELECT 95, 'row security applies to some users',
+           'nothing needs to be done, as users it does not apply to have the row engine', NULL
+    FROM t WHERE relkind = 'r' AND relrowsecurity
+),
+found (rank, severity, finding, condition, statement) AS (
+    -- attached?
+    SELECT 10, 'error', 'there is no default stock table', 'name a table that exists',
+           format('SELECT %s.purchase_attach(''your_table'', is_default => true);', x.schema)
+    FROM extension AS x WHERE relid IS NULL
+    UNION ALL
+    SELECT 10, 'error',
+           CASE WHEN key_column IS NULL THEN 'there is no such table'
+                ELSE 'the table was dropped' END,
+           CASE WHEN key_column IS NULL THEN 'nothing can be done' END,
+           CASE WHEN key_column IS NOT NULL
+                THEN format('SELECT %s.purchase_detach(%s);', x.schema, relid::oid) END
+    FROM extension AS x
+    WHERE relid IS NOT NULL
+      AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = relid)
+    UNION ALL
+    SELECT 10, 'error', 'the table is not attached', NULL,
+           format('SELECT %s.purchase_attach(%L);', x.schema, relid::regclass)
+    FROM extension AS x JOIN pg_class AS c ON c.oid = relid
+    WHERE key_column IS NULL
+    UNION ALL
+    SELECT 10, 'error', 'the table no longer fits its registration: ' || rtrim(reason, '.'), y.*
+    FROM extension AS x JOIN pg_class AS c ON c.oid = relid,
+    key_guess AS k, stock_guess AS s,
+    LATERAL (
+        SELECT 'if an UPDATE need not do something else instead',
+               format('DROP RULE %I ON %s;', r.rulename, relid)
+        FROM pg_rewrite AS r
+        WHERE r.ev_class = relid AND r.is_instead AND r.ev_type = '2'
+        UNION ALL
+        SELECT CASE WHEN NOT fits THEN 'if these are the right columns'
+                    WHEN c.relkind NOT IN ('r', 'p') THEN 'if nothing is sold from it any more' END,
+               CASE WHEN NOT fits
+                    THEN format('SELECT %s.purchase_attach(%L, stock_column => %L, key_column => %L);',
+                                x.schema, relid, s.attname, k.attname)
+                    WHEN c.relkind NOT IN ('r', 'p')
+                    THEN format('SELECT %s.purchase_detach(%L);', x.schema, relid)
+                    ELSE format('CREATE UNIQUE INDEX ON %s (%I);', relid, key_column) END
+        FROM (SELECT k.attname = key_column AND s.attname = stock_column) AS z (fits)
+        WHERE NOT EXISTS (SELECT FROM pg_rewrite AS r
+                          WHERE r.ev_class = relid AND r.is_instead AND r.ev_type = '2')
+    ) AS y
+    WHERE key_column IS NOT NULL AND engine IS NULL
+
+    -- errors of a table that fits
+    UNION ALL
+    SELECT 20, 'error', format('%s is published without a replica identity: its updates fail', u.name),
+           NULL, u.statement
+    FROM unidentified AS u WHERE u.relpersistence = 'p'
+    UNION ALL
+    SELECT 21, 'error', 'the stock of some products is null: they cannot be sold',
+           'if there is nothing left of them',
+           format('UPDATE %1$s SET %2$I = 0 WHERE %2$I IS NULL; ALTER TABLE %1$s ALTER COLUMN %2$I SET NOT NULL;',
+                  t.name, stock_column)
+    FROM t, known
+    WHERE is_table AND known.nulls
+      AND (NOT stock_not_null OR unsure_not_null IS NOT NULL)
+
+    -- the stock column
+    UNION ALL
+    SELECT 30, 'warning', 'the stock of some products is negative',
+           'if what was sold too often is settled',
+           format('UPDATE %1$s SET %2$I = 0 WHERE %2$I < 0; ANALYZE %1$s;',
+                  t.name, stock_column)
+    FROM t, known
+    WHERE is_table AND known.lowest < 0
+      AND NOT EXISTS (SELECT FROM floor WHERE convalidated)
+    UNION ALL
+    SELECT 31, 'warning',
+           'no CHECK keeps the stock from falling below zero by other statements', NULL,
+           format('ALTER TABLE %1$s ADD CONSTRAINT %2$I CHECK (%3$I >= 0) NOT VALID; ALTER TABLE %1$s VALIDATE CONSTRAINT %2$I;',
+                  t.name, left(stock_column, 50) || '_not_negative', stock_column)
+    FROM t WHERE is_table AND NOT EXISTS (SELECT FROM floor)
+    UNION ALL
+    SELECT 31, 'warning', format('constraint %I is not valid: the stock of old rows may be negative', f.conname), NULL,
+           format('ALTER %s VALIDATE CONSTRAINT %I;',
+                  CASE WHEN f.conrelid = 0 THEN format('DOMAIN %s', t.atttypid::regtype)
+                       ELSE format('TABLE %s', t.name) END, f.conname)
+    FROM t, floor AS f
+    WHERE is_table AND NOT EXISTS (SELECT FROM floor WHERE convalidated)
+    UNION ALL
+    SELECT 32, 'warning', 'the stock can be null, and then the product cannot be sold', NULL,
+           format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL;', t.name, stock_column)
+    FROM t, known WHERE is_table AND NOT stock_not_null AND known.nulls IS NOT TRUE
+    UNION ALL
+    SELECT 32, 'warning', format('constraint %I is not valid: the stock of old rows may be null', unsure_not_null), NULL,
+           format('ALTER TABLE %s VALIDATE CONSTRAINT %I;', t.name, unsure_not_null)
+    FROM t, known
+    WHERE is_table AND unsure_not_null IS NOT NULL AND known.nulls IS NOT TRUE
+
+    -- the cost of a sale
+    UNION ALL
+    SELECT 40, 'warning',
+           format(CASE WHEN has_key
+                       THEN 'unique index %s contains the stock column: a sale locks its product FOR UPDATE, and waits for, or is busy behind, each uncommitted order line that references it; and no sale can be a HOT update'
+                       ELSE 'index %s contains the stock column: no sale can be a HOT update, each writes all indexes' END,
+                  name),
+           concat_ws(', and ',
+                     CASE WHEN only_included THEN 'if no query needs the stock in it'
+                          WHEN indisunique OR conname IS NOT NULL THEN 'if it need not hold'
+                          ELSE 'if no query needs it' END,
+                     CASE WHEN referenced THEN 'no foreign key references it by then' END,
+                     CASE WHEN indisreplident THEN 'the table has another replica identity by then' END),
+           CASE WHEN only_included AND conname IS NOT NULL
+                THEN format('ALTER TABLE %1$s DROP CONSTRAINT %2$I, ADD CONSTRAINT %2$I %3$s;',
+                            table_name, conname, new_condef)
+                WHEN conname IS NOT NULL
+                THEN format('ALTER TABLE %s DROP CONSTRAINT %I;', table_name, conname)
+                WHEN only_included
+                THEN new_def || format('; DROP INDEX%s %s;', online, name)
+                ELSE format('DROP INDEX%s %s;', online, name) END
+    FROM rebuilt_index
+    UNION ALL
+    SELECT 41, 'warning',
+           format('%s is busy, but only %s %% of its updates are HOT: fillfactor 100 leaves no room on a page',
+                  m.name, round(100.0 * hot / updates)), NULL,
+           format('ALTER TABLE %s SET (fillfactor = 90); -- for new pages; VACUUM FULL, which locks the table, makes all new', m.name)
+    FROM member AS m,
+    pg_stat_get_tuples_updated(m.oid) AS updates,
+    pg_stat_get_tuples_hot_updated(m.oid) AS hot
+    WHERE m.relkind = 'r' AND updates >= 10000 AND hot < 0.9 * updates
+      AND NOT EXISTS (SELECT FROM pg_options_to_table(m.reloptions) AS o
+                      WHERE o.option_name = 'fillfactor' AND o.option_value::integer < 100)
+      AND NOT EXISTS (SELECT FROM stock_index AS i WHERE i.table_oid = m.oid)
+    UNION ALL
+    SELECT 42, 'warning', format('autovacuum is switched off for %s', m.name), NULL,
+           format('ALTER TABLE %s RESET (autovacuum_enabled);', m.name)
+    FROM member AS m, pg_options_to_table(m.reloptions) AS o
+    WHERE o.option_name = 'autovacuum_enabled' AND NOT o.option_value::boolean
+    UNION ALL
+    SELECT 42, 'warning', format('autovacuum does not run: %s is off', s.name), NULL,
+           format('ALTER SYSTEM SET %s = on; SELECT pg_reload_conf();', s.name)
+    FROM t, pg_settings AS s
+    WHERE is_table AND s.name IN ('autovacuum', 'track_counts') AND s.setting = 'off'
+
+    -- what rewrites the table comes after the indexes
+    UNION ALL
+    SELECT 50, 'warning', format('the stock column will soon be too small: %s of %s', w.highest, w.largest),
+           CASE WHEN w.is_domain THEN 'if the table has the domain''s constraints' END,
+           format('ALTER TABLE %1$s ALTER COLUMN %2$I TYPE %3$s; ANALYZE %1$s; -- rewrites the table, and no sale meanwhile',
+                  t.name, stock_column, w.next)
+    FROM t, wider AS w
+    UNION ALL
+    SELECT 51, 'warning', format('%s is unlogged: a crash empties it', m.name), NULL,
+           concat_ws(' ', u.statement,
+                     format('ALTER TABLE %s SET LOGGED; -- rewrites the table, and no sale meanwhile', m.name))
+    FROM member AS m LEFT JOIN unidentified AS u USING (oid)
+    WHERE m.relpersistence = 'u' AND m.relkind = 'r'
+
+    -- good to know
+    UNION ALL
+    SELECT 90, 'info',
+           format('row trigger %s of %s, by %s, may change the stock, or suppress the sale, before it is written',
+                  g.name, g.table_name, g.function),
+           'if it should not',
+           format('ALTER TABLE %s DISABLE TRIGGER %s;', g.table_name, g.name)
     FROM sale_trigger AS g, pattern AS p
     WHERE g.tgtype & 3 = 3 AND g.fires
       AND (g.prosrc ~* p.word OR g.prosrc ~* 'RETURN[[:space:]]+NULL'
            OR g.args ~ p.word)
     UNION ALL
-    SELECT 'info', 'nobody but the owner can sell',
-           format('-- if others shall: GRANT SELECT (%1$I, %2$I), UPDATE (%2$I) ON %3$s TO your_role;',
+    SELECT e.rank, 'info', 'the sql engine serves it: ' || e.finding, e.condition, e.statement
+    FROM engine_finding AS e
+    UNION ALL
+    SELECT 95, 'info', 'the sql engine serves it: ' || reason,
+           CASE WHEN reason <> 'purchase.engine is sql' THEN 'nothing needs to be done' END,
+           CASE reason WHEN 'purchase.engine is sql' THEN 'SET purchase.engine = auto;' END
+    FROM t
+    WHERE engine = 'sql'
+      AND (reason = 'purchase.engine is sql'
+           OR NOT EXISTS (SELECT FROM engine_finding))
+    UNION ALL
+    SELECT 96, 'info', 'nobody but the owner can sell', 'if others shall',
+           format('GRANT SELECT (%1$I, %2$I), UPDATE (%2$I) ON %3$s TO your_role;',
                   key_column, stock_column, t.name)
     FROM t
     WHERE NOT EXISTS (
@@ -640,21 +747,25 @@ found (severity, finding, remedy) AS (
         WHERE has_column_privilege(a.rolname, t.oid, t.key_attno, 'SELECT')
           AND has_column_privilege(a.rolname, t.oid, t.stock_attno, 'SELECT')
           AND has_column_privilege(a.rolname, t.oid, t.stock_attno, 'UPDATE'))
-    UNION ALL
-    SELECT 'info', 'the sql engine serves it: ' || e.finding, e.remedy
-    FROM engine_finding AS e
-    UNION ALL
-    SELECT 'info', 'the sql engine serves it: ' || reason,
-           CASE reason WHEN 'purchase.engine is sql' THEN 'SET purchase.engine = auto;'
-                       ELSE '-- nothing needs to be done' END
-    FROM t
-    WHERE engine = 'sql'
-      AND (reason = 'purchase.engine is sql'
-           OR NOT EXISTS (SELECT FROM engine_finding))
 )
-SELECT severity, finding, remedy
-FROM found
-ORDER BY array_position('{error,warning,info}'::text[], severity), finding COLLATE "C"
+-- a line each, whatever is in a name: behind a line break, a comment is at its
+-- end. In a statement, such a name becomes U&"...", and such a literal E'...'
+SELECT f.severity, translate(f.finding, E'\n\r', '  '),
+       concat_ws(': ', '-- ' || f.condition, s.line)
+FROM found AS f,
+LATERAL (
+    SELECT string_agg(
+        CASE WHEN m.token[1] !~ E'[\n\r]' THEN m.token[1]
+             WHEN m.token[1] ~ '^"'
+             THEN 'U&' || replace(replace(replace(m.token[1], E'\\', E'\\\\'),
+                                          E'\n', E'\\000a'), E'\r', E'\\000d')
+             ELSE 'E' || ltrim(replace(replace(m.token[1], E'\n', E'\\n'),
+                                       E'\r', E'\\r'), 'E') END,
+        '' ORDER BY m.n)
+    FROM regexp_matches(f.statement, '"(?:[^"]|"")*"|E?''(?:[^'']|'''')*''|.', 'g')
+        WITH ORDINALITY AS m (token, n)
+) AS s (line)
+ORDER BY f.rank, f.finding COLLATE "C"
 $$;
 COMMENT ON FUNCTION purchase_check_table(regclass, name, name, text, text) IS
     'the findings of purchase_check, for a table whose registration and engine are known';

@@ -80,9 +80,9 @@ SELECT * FROM doctor;
 ALTER TABLE goods ALTER stock DROP NOT NULL;
 UPDATE goods SET stock = NULL WHERE id > 90;
 ANALYZE goods;
-SELECT severity, finding, remedy FROM doctor;
+SELECT severity, finding, remedy, sql FROM doctor;
 \gset
-:remedy
+:sql
 SELECT * FROM doctor;
 \if :major_18
 ALTER TABLE goods ALTER stock DROP NOT NULL;
@@ -124,20 +124,20 @@ SELECT * FROM doctor;
 
 -- indexes that contain the stock
 CREATE INDEX "By stock" ON goods (stock);
-SELECT severity, finding, remedy FROM doctor;
+SELECT severity, finding, remedy, sql FROM doctor;
 \gset
-:remedy
+:sql
 SELECT * FROM doctor;
 CREATE INDEX i ON goods ((stock + 1));
-SELECT remedy FROM doctor;
-\gset
-:remedy
-CREATE INDEX i ON goods (price) WHERE stock > 0;
-SELECT remedy FROM doctor;
-\gset
-:remedy
-CREATE UNIQUE INDEX i ON goods (id, stock);
 SELECT remedy, sql FROM doctor;
+\gset
+:sql
+CREATE INDEX i ON goods (price) WHERE stock > 0;
+SELECT remedy, sql FROM doctor;
+\gset
+:sql
+CREATE UNIQUE INDEX i ON goods (id, stock);
+SELECT finding, remedy, sql FROM doctor;
 \gset
 :sql
 SELECT * FROM doctor;
@@ -148,18 +148,44 @@ SELECT remedy, sql FROM doctor;
 SELECT * FROM doctor;
 ALTER TABLE goods ADD "more, (of it)" integer;
 CREATE INDEX "i ON i" ON goods (price DESC) INCLUDE (id, stock, "more, (of it)") WITH (fillfactor = 80);
-SELECT remedy FROM doctor;
+SELECT remedy, sql FROM doctor;
 \gset
-:remedy
+:sql
 SELECT * FROM doctor;
 SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'goods'::regclass AND NOT indisprimary;
 ALTER TABLE goods DROP "more, (of it)";
 ALTER TABLE goods DROP CONSTRAINT goods_pkey, ADD PRIMARY KEY (id) INCLUDE (stock);
-SELECT remedy FROM doctor;
+SELECT remedy, sql FROM doctor;
 \gset
-:remedy
+:sql
 SELECT * FROM doctor;
 SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'goods'::regclass ORDER BY 1;
+-- not without what needs it
+CREATE TABLE line (id integer REFERENCES goods);
+CREATE UNIQUE INDEX i ON goods (id) INCLUDE (stock);
+ALTER TABLE goods REPLICA IDENTITY USING INDEX i;
+SELECT finding, remedy FROM doctor;
+ALTER TABLE goods REPLICA IDENTITY DEFAULT;
+DROP INDEX i;
+ALTER TABLE line DROP CONSTRAINT line_id_fkey;
+ALTER TABLE goods DROP CONSTRAINT goods_pkey, ADD PRIMARY KEY (id) INCLUDE (stock);
+ALTER TABLE line ADD FOREIGN KEY (id) REFERENCES goods;
+SELECT finding, remedy FROM doctor;
+DROP TABLE line;
+SELECT sql FROM doctor;
+\gset
+:sql
+-- a unique index that no foreign key can reference, and names like a clause
+CREATE UNIQUE INDEX i ON goods (id, stock) WHERE stock > 0;
+SELECT finding FROM doctor;
+DROP INDEX i;
+ALTER TABLE goods ADD "a INCLUDE (b)" integer, ADD "c INCLUDE (" integer, ADD "\1&, d)" integer;
+CREATE INDEX i ON goods ("a INCLUDE (b)", "c INCLUDE (") INCLUDE (stock, "\1&, d)");
+SELECT sql FROM doctor;
+\gset
+:sql
+SELECT * FROM doctor;
+ALTER TABLE goods DROP "a INCLUDE (b)", DROP "c INCLUDE (", DROP "\1&, d)";
 CREATE INDEX i ON goods USING brin (stock);
 SELECT (count(*) = 1) = (current_setting('server_version_num')::integer < 160000) AS right
     FROM doctor;
@@ -338,13 +364,31 @@ SELECT severity, finding, remedy FROM doctor;
 :remedy
 SELECT * FROM doctor;
 ALTER TABLE goods RENAME stock TO units;
-SELECT severity, finding, remedy,
-       replace(sql, quote_literal('stock'), quote_literal('units')) AS sql FROM doctor;
+SELECT severity, finding, remedy FROM doctor;
+ALTER TABLE goods DROP price;
+SELECT severity, finding, remedy, sql FROM doctor;
 \gset
 :sql
 SELECT * FROM doctor;
-ALTER TABLE goods ALTER units TYPE numeric;
+ALTER TABLE goods RENAME units TO left_over;
+ALTER TABLE goods RENAME id TO product;
+SELECT finding, remedy, sql FROM doctor;
+\gset
+:sql
+SELECT * FROM doctor;
+DROP INDEX goods_id_idx;
+ALTER TABLE goods RENAME product TO id;
 SELECT finding, remedy FROM doctor;
+CREATE UNIQUE INDEX ON goods (id);
+SELECT purchase_attach('goods', 'left_over', 'id');
+ALTER TABLE goods ALTER left_over TYPE numeric;
+SELECT finding, remedy FROM doctor;
+ALTER TABLE goods ALTER left_over TYPE integer;
+CREATE RULE "R" AS ON UPDATE TO goods DO INSTEAD NOTHING;
+SELECT finding, remedy, sql FROM doctor;
+\gset
+:sql
+SELECT * FROM doctor;
 DROP TABLE goods, "Child";
 
 -- partitions, and names that need quotes
@@ -415,4 +459,148 @@ DROP TABLE goods;
 DROP DOMAIN level;
 DROP ACCESS METHOD other;
 DROP FUNCTION will_do, noop, guard;
+DROP ROLE regress_purchase_seller;
+
+-- All in one table: pasted from the top, without "-- if ...:", each remedy finds
+-- what it needs.
+CREATE EXTENSION purchase;
+CREATE ROLE regress_purchase_seller;
+\getenv dir PG_ABS_BUILDDIR
+\set file :dir '/results/check.remedies'
+CREATE DOMAIN few AS smallint;
+CREATE UNLOGGED TABLE goods (id integer NOT NULL, stock few, UNIQUE (id) INCLUDE (stock))
+    WITH (autovacuum_enabled = off);
+CREATE INDEX ON goods (stock);
+CREATE FUNCTION noop() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN NEW.stock := NEW.stock; RETURN NEW; END';
+CREATE TRIGGER a BEFORE UPDATE ON goods FOR EACH ROW EXECUTE FUNCTION noop();
+CREATE TRIGGER b AFTER UPDATE ON goods EXECUTE FUNCTION noop();
+INSERT INTO goods VALUES (1, NULL), (2, -1), (3, -1), (4, 32000), (5, 32000);
+ANALYZE goods;
+SET client_min_messages = error;
+CREATE PUBLICATION p FOR ALL TABLES;
+SET client_min_messages = warning;
+SELECT purchase_attach('goods', 'stock', 'id', true);
+\pset format unaligned
+\pset tuples_only on
+SELECT replace(regexp_replace(remedy, '^-- [^:]*: ', ''), 'your_role', 'regress_purchase_seller')
+FROM purchase_check() \g :file
+\i :file
+\pset tuples_only off
+\pset format aligned
+SELECT * FROM purchase_check();
+SELECT purchase(4::bigint, 1);
+SET client_min_messages = error;
+DROP PUBLICATION p;
+SET client_min_messages = warning;
+DROP EXTENSION purchase;
+DROP TABLE goods;
+DROP DOMAIN few;
+DROP FUNCTION noop;
+
+-- Names that would end a comment or a literal, of everything that a remedy can
+-- name: nothing in them runs, be the remedies executed by \gexec or pasted
+-- without "-- if ...:", and these mend what they are for.
+CREATE EXTENSION purchase;
+CREATE TABLE ran (what text);
+\set schema 's\'"\\\nINSERT INTO ran VALUES (\'schema\'); --'
+\set table 't\'"\\\nINSERT INTO ran VALUES (\'table\'); --'
+\set key 'k\'"\\\nINSERT INTO ran VALUES (\'key\'); --'
+\set stock '^s\'"\\\nINSERT INTO ran VALUES (\'stock\'); --'
+\set column 'c\'"\\\rINSERT INTO ran VALUES (\'column\'); --'
+\set trigger 't\'"\\\nINSERT INTO ran VALUES (\'trigger\'); --'
+\set function 'f\'"\\\nINSERT INTO ran VALUES (\'function\'); --'
+\set words 'f: INSERT INTO ran VALUES (\'words\'); --'
+\set constraint 'c\'"\\\r\nINSERT INTO ran VALUES (\'constraint\'); --'
+\set index 'i\'"\\\nINSERT INTO ran VALUES (\'index\'); --'
+\set rule 'r\'"\\\nINSERT INTO ran VALUES (\'rule\'); --'
+\set domain 'd\'"\\\nINSERT INTO ran VALUES (\'domain\'); --'
+\set child 'c\'"\\\nINSERT INTO ran VALUES (\'child\'); --'
+\set partition 'p\'"\\\nINSERT INTO ran VALUES (\'partition\'); --'
+CREATE SCHEMA :"schema";
+SET search_path = :"schema", public;
+CREATE FUNCTION :"function"() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN IF random() > 2 THEN RETURN NULL; END IF; RETURN NEW; END';
+CREATE FUNCTION :"words"() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN IF random() > 2 THEN RETURN NULL; END IF; RETURN NEW; END';
+
+CREATE DOMAIN :"domain" AS integer;
+ALTER DOMAIN :"domain" ADD CONSTRAINT :"constraint" CHECK (value >= 0) NOT VALID;
+CREATE TABLE of_domain (:"key" integer CONSTRAINT :"constraint" PRIMARY KEY DEFERRABLE,
+    :"stock" :"domain");
+
+CREATE TABLE :"table" (:"key" integer, :"stock" smallint, :"column" integer,
+    CONSTRAINT :"index" UNIQUE (:"key") INCLUDE (:"stock", :"column"))
+    WITH (autovacuum_enabled = off);
+ALTER TABLE :"table" ADD CONSTRAINT :"constraint" CHECK (:"stock" >= 0) NOT VALID;
+CREATE INDEX ON :"table" (:"column") INCLUDE (:"stock", :"key");
+CREATE INDEX ON :"table" (:"stock");
+CREATE TABLE :"child" () INHERITS (:"table");
+CREATE UNIQUE INDEX ON :"child" (:"stock", :"key");
+CREATE UNLOGGED TABLE unlogged () INHERITS (:"table");
+CREATE TRIGGER :"trigger" BEFORE UPDATE ON :"table" EXECUTE FUNCTION :"function"();
+CREATE TRIGGER :"trigger" BEFORE UPDATE ON :"child"
+    FOR EACH ROW EXECUTE FUNCTION :"function"();
+CREATE TRIGGER :"words" BEFORE UPDATE ON :"child"
+    FOR EACH ROW EXECUTE FUNCTION :"words"();
+CREATE RULE :"rule" AS ON UPDATE TO :"table" WHERE new.:"column" = 7 DO ALSO NOTHING;
+INSERT INTO :"table" SELECT g, 32000 FROM generate_series(1, 100) AS g;
+INSERT INTO :"table" VALUES (0, NULL);
+
+CREATE TABLE parted (:"key" integer, :"stock" integer) PARTITION BY RANGE (:"key");
+CREATE UNLOGGED TABLE :"partition" PARTITION OF parted
+    FOR VALUES FROM (1) TO (100) WITH (autovacuum_enabled = off);
+CREATE UNIQUE INDEX ON parted (:"key") INCLUDE (:"stock");
+INSERT INTO parted VALUES (1, -1), (2, -1), (3, NULL);
+
+CREATE TABLE :"column" (:"key" integer PRIMARY KEY, stock integer);
+CREATE TABLE renamed (id integer PRIMARY KEY, stock integer);
+CREATE TABLE unindexed (:"key" integer, :"stock" integer, CONSTRAINT u UNIQUE (:"key"));
+CREATE TABLE ruled (id integer PRIMARY KEY, stock integer);
+ANALYZE :"table", parted;
+SELECT count(purchase_attach(name::regclass, :'stock', :'key')) AS attached
+FROM unnest(ARRAY['of_domain', quote_ident(:'table'), 'parted', 'unindexed']) AS name;
+SELECT count(purchase_attach(name)) AS attached FROM unnest('{renamed,ruled}'::regclass[]) AS name;
+ALTER TABLE renamed RENAME id TO :"key";
+ALTER TABLE renamed RENAME stock TO :"stock";
+ALTER TABLE unindexed DROP CONSTRAINT u;
+SET client_min_messages = error;
+CREATE PUBLICATION p FOR ALL TABLES WITH (publish = 'update');
+SET client_min_messages = warning;
+CREATE RULE :"rule" AS ON UPDATE TO ruled DO INSTEAD NOTHING;
+SELECT set_config('search_path', 'public', false);
+
+CREATE VIEW hostile AS
+    SELECT c.relname, d.*, replace(regexp_replace(remedy, '^-- [^:]*: ', ''),
+                                   'your_role', 'regress_purchase_seller') AS sql
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace,
+    purchase_check(c.oid) WITH ORDINALITY AS d (severity, finding, remedy, n)
+    WHERE n.nspname = :'schema' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+      AND c.relname NOT IN (:'child', 'unlogged');
+SELECT remedy FROM hostile WHERE finding ~ 'not attached|no column|contains the stock'
+ORDER BY relname, n;
+SELECT count(*) AS remedies, count(*) FILTER (WHERE finding || remedy ~ '[\n\r]') AS lines
+FROM hostile;
+\set ECHO none
+SELECT remedy FROM hostile ORDER BY relname, n \gexec
+\set ECHO all
+SELECT * FROM ran;
+-- now with the comments taken off
+\pset format unaligned
+\pset tuples_only on
+SELECT sql FROM hostile ORDER BY relname, n \g :file
+\set ECHO none
+\i :file
+\set ECHO all
+\pset format aligned
+\pset tuples_only off
+SELECT * FROM ran;
+SELECT relname, finding FROM hostile ORDER BY relname, n;
+
+SET client_min_messages = error;
+DROP VIEW hostile;
+DROP EXTENSION purchase;
+DROP SCHEMA :"schema" CASCADE;
+DROP TABLE ran;
+DROP PUBLICATION p;
 DROP ROLE regress_purchase_seller;
