@@ -24,7 +24,7 @@ SELECT pg_catalog.pg_extension_config_dump('purchase_registration',
     'WHERE EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid OPERATOR(pg_catalog.=) stock_table)');
 
 -- Who owned the default table last, by name; no row if there never was one.
-CREATE TABLE purchase_default_owner (owner name NOT NULL);
+CREATE TABLE purchase_default_owner (owner name PRIMARY KEY);
 COMMENT ON TABLE purchase_default_owner IS
     'the role that owned the default stock table last, and may choose another';
 SELECT pg_catalog.pg_extension_config_dump('purchase_default_owner', '');
@@ -416,6 +416,31 @@ extension AS (
     FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
     WHERE e.extname = 'purchase'
 ),
+-- the guard of a table, two triggers, and whose they are: its own, or those of a
+-- table that it is a partition of
+guard_trigger AS (
+    SELECT g.tgrelid, g.tgparentid, g.tgenabled
+    FROM pg_trigger AS g
+    JOIN pg_proc AS f ON f.oid = g.tgfoid AND f.proname = 'purchase_guard_stock'
+    JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = f.oid
+        AND d.deptype = 'e'
+),
+guard AS (
+    SELECT format('SELECT %s.purchase_guard(%L);', x.schema, o.oid) AS place,
+           format('SELECT %s.purchase_guard(%L, false);', x.schema, o.oid) AS lift
+    FROM t, extension AS x,
+    LATERAL (SELECT coalesce((SELECT min(g.tgrelid)
+                              FROM pg_partition_ancestors(t.oid) AS a
+                              JOIN guard_trigger AS g
+                                  ON g.tgrelid = a.relid AND g.tgparentid = 0),
+                             t.oid)::regclass) AS o (oid)
+    WHERE EXISTS (SELECT FROM guard_trigger AS g WHERE g.tgrelid = t.oid)
+),
+-- what to put before and after a statement that the guard would refuse
+lifted AS (
+    SELECT coalesce(lift || ' ', '') AS off, coalesce(' ' || place, '') AS back
+    FROM (VALUES (1)) AS one LEFT JOIN guard ON true
+),
 -- a wider type for a column that is almost full
 wider AS (
     SELECT known.highest, y.largest, y.next, t.atttypid <> y.type AS is_domain
@@ -535,9 +560,9 @@ engine_finding (rank, finding, condition, statement) AS (
     UNION ALL
     SELECT 93, format('the stock column is of the domain %s', t.atttypid::regtype),
            'if the table has the domain''s constraints',
-           format('ALTER TABLE %1$s ALTER COLUMN %2$I TYPE %3$s; ANALYZE %1$s;', t.name, stock_column,
-                  coalesce((SELECT w.next FROM wider AS w), y.typbasetype::regtype::text))
-    FROM t JOIN pg_type AS y ON y.oid = t.atttypid
+           off || format('ALTER TABLE %1$s ALTER COLUMN %2$I TYPE %3$s; ANALYZE %1$s;', t.name, stock_column,
+                         coalesce((SELECT w.next FROM wider AS w), y.typbasetype::regtype::text)) || back
+    FROM t JOIN pg_type AS y ON y.oid = t.atttypid, lifted
     WHERE t.relkind = 'r' AND y.typtype = 'd'
     UNION ALL
     SELECT 94, format('the unique constraint %I of the key is deferrable', c.conname), NULL,
@@ -615,9 +640,9 @@ found (rank, severity, finding, condition, statement) AS (
     UNION ALL
     SELECT 21, 'error', 'the stock of some products is null: they cannot be sold',
            'if there is nothing left of them',
-           format('UPDATE %1$s SET %2$I = 0 WHERE %2$I IS NULL; ALTER TABLE %1$s ALTER COLUMN %2$I SET NOT NULL;',
-                  t.name, stock_column)
-    FROM t, known
+           off || format('UPDATE %1$s SET %2$I = 0 WHERE %2$I IS NULL; ALTER TABLE %1$s ALTER COLUMN %2$I SET NOT NULL;',
+                         t.name, stock_column) || back
+    FROM t, known, lifted
     WHERE is_table AND known.nulls
       AND (NOT stock_not_null OR unsure_not_null IS NOT NULL)
 
@@ -625,9 +650,9 @@ found (rank, severity, finding, condition, statement) AS (
     UNION ALL
     SELECT 30, 'warning', 'the stock of some products is negative',
            'if what was sold too often is settled',
-           format('UPDATE %1$s SET %2$I = 0 WHERE %2$I < 0; ANALYZE %1$s;',
-                  t.name, stock_column)
-    FROM t, known
+           off || format('UPDATE %1$s SET %2$I = 0 WHERE %2$I < 0; ANALYZE %1$s;',
+                         t.name, stock_column) || back
+    FROM t, known, lifted
     WHERE is_table AND known.lowest < 0
       AND NOT EXISTS (SELECT FROM floor WHERE convalidated)
     UNION ALL
@@ -652,6 +677,14 @@ found (rank, severity, finding, condition, statement) AS (
            format('ALTER TABLE %s VALIDATE CONSTRAINT %I;', t.name, unsure_not_null)
     FROM t, known
     WHERE is_table AND unsure_not_null IS NOT NULL AND known.nulls IS NOT TRUE
+
+    -- the guard
+    UNION ALL
+    SELECT 33, 'warning', 'the guard of the stock is disabled or incomplete', NULL, guard.place
+    FROM guard
+    WHERE EXISTS (SELECT FROM member AS m
+                  WHERE 2 > (SELECT count(*) FROM guard_trigger AS g
+                             WHERE g.tgrelid = m.oid AND g.tgenabled IN ('O', 'A')))
 
     -- the cost of a sale
     UNION ALL
@@ -702,9 +735,10 @@ found (rank, severity, finding, condition, statement) AS (
     UNION ALL
     SELECT 50, 'warning', format('the stock column will soon be too small: %s of %s', w.highest, w.largest),
            CASE WHEN w.is_domain THEN 'if the table has the domain''s constraints' END,
-           format('ALTER TABLE %1$s ALTER COLUMN %2$I TYPE %3$s; ANALYZE %1$s; -- rewrites the table, and no sale meanwhile',
-                  t.name, stock_column, w.next)
-    FROM t, wider AS w
+           off || format('ALTER TABLE %1$s ALTER COLUMN %2$I TYPE %3$s; ANALYZE %1$s;',
+                         t.name, stock_column, w.next) || back
+               || ' -- rewrites the table, and no sale meanwhile'
+    FROM t, wider AS w, lifted
     UNION ALL
     SELECT 51, 'warning', format('%s is unlogged: a crash empties it', m.name), NULL,
            concat_ws(' ', u.statement,
@@ -713,6 +747,12 @@ found (rank, severity, finding, condition, statement) AS (
     WHERE m.relpersistence = 'u' AND m.relkind = 'r'
 
     -- good to know
+    UNION ALL
+    SELECT 97, 'info', 'no guard keeps other statements from changing the stock',
+           'if nothing but purchase shall', format('SELECT %s.purchase_guard(%L);', x.schema, t.oid::regclass)
+    FROM t, extension AS x
+    WHERE (relkind = 'p' OR relkind = 'r' AND NOT EXISTS (SELECT FROM tree WHERE tree.oid <> t.oid))
+      AND NOT EXISTS (SELECT FROM guard)
     UNION ALL
     SELECT 90, 'info',
            format('row trigger %s of %s, by %s, may change the stock, or suppress the sale, before it is written',

@@ -6,7 +6,7 @@ SET client_min_messages = warning;
 CREATE ROLE regress_purchase_seller;
 CREATE VIEW doctor AS
     SELECT *, regexp_replace(remedy, '^-- [^:]*: ', '') AS sql
-    FROM purchase_check();
+    FROM purchase_check() WHERE finding !~ '^no guard';
 CREATE TABLE goods (id integer PRIMARY KEY, stock integer NOT NULL CHECK (stock >= 0),
     price integer);
 GRANT SELECT, UPDATE ON goods TO regress_purchase_seller;
@@ -24,6 +24,54 @@ SELECT * FROM purchase_check('goods');
 SELECT * FROM purchase_check('goods');
 SELECT * FROM purchase_check();
 SELECT * FROM purchase_check(NULL);
+
+-- the guard: none, disabled, half, and its remedies' way past it
+SELECT * FROM purchase_check();
+SELECT sql FROM (SELECT regexp_replace(remedy, '^-- [^:]*: ', '') AS sql FROM purchase_check()) AS x \gset
+:sql
+SELECT * FROM purchase_check();
+ALTER TABLE goods DISABLE TRIGGER ALL;
+SELECT severity, finding, remedy FROM purchase_check() \gx
+SELECT remedy FROM purchase_check() \gset
+:remedy
+SELECT count(*) FROM purchase_check();
+DROP TRIGGER "~purchase_guard_after" ON goods;
+SELECT remedy FROM purchase_check() \gset
+:remedy
+SELECT count(*) FROM purchase_check();
+ALTER TABLE goods DROP CONSTRAINT goods_stock_check, ALTER stock DROP NOT NULL;
+SELECT purchase_guard('goods', false);
+ALTER TABLE goods ALTER stock TYPE smallint;
+UPDATE goods SET stock = CASE id WHEN 1 THEN NULL WHEN 2 THEN -1 WHEN 3 THEN 32000 ELSE 5 END;
+ANALYZE goods;
+SELECT purchase_guard('goods');
+SELECT regexp_replace(remedy, '^-- [^:]*: ', '') FROM purchase_check();
+\set ECHO none
+SELECT regexp_replace(remedy, '^-- [^:]*: ', '') FROM purchase_check() \gexec
+\set ECHO all
+SELECT * FROM purchase_check();
+\set VERBOSITY terse
+UPDATE goods SET stock = 10;
+\set VERBOSITY default
+-- of partitions, one of which is not watched; the remedy is for the whole
+CREATE TABLE hall (id integer PRIMARY KEY, stock integer NOT NULL CHECK (stock >= 0)) PARTITION BY HASH (id);
+CREATE TABLE hall_0 PARTITION OF hall FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+GRANT SELECT, UPDATE ON hall, hall_0 TO regress_purchase_seller;
+SELECT purchase_attach('hall'), purchase_guard('hall'), purchase_attach('hall_0');
+SELECT finding FROM purchase_check('hall') WHERE finding ~ 'guard';
+ALTER TABLE hall_0 DISABLE TRIGGER "~purchase_guard_before";
+SELECT remedy FROM purchase_check('hall') WHERE finding ~ 'guard';
+SELECT remedy FROM purchase_check('hall_0') WHERE finding ~ 'guard' \gset
+:remedy
+SELECT finding FROM purchase_check('hall') WHERE finding ~ 'guard';
+SELECT finding FROM purchase_check('hall_0') WHERE finding ~ 'guard';
+DROP TABLE hall;
+SELECT purchase_guard('goods', false);
+DROP TABLE goods;
+CREATE TABLE goods (id integer PRIMARY KEY, stock integer NOT NULL CHECK (stock >= 0), price integer);
+GRANT SELECT, UPDATE ON goods TO regress_purchase_seller;
+INSERT INTO goods SELECT g, 10 FROM generate_series(1, 100) g;
+SELECT purchase_attach('goods', is_default => true);
 
 -- no CHECK
 ALTER TABLE goods DROP CONSTRAINT goods_stock_check;
