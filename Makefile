@@ -27,7 +27,7 @@ ISOLATION_OPTS = --inputdir=test/isolation --load-extension=purchase
 # As system headers, PostgreSQL's own don't warn.
 PG_CPPFLAGS = -isystem $(server_headers)
 PG_CFLAGS = -Wall -Wextra
-EXTRA_CLEAN = build
+EXTRA_CLEAN = build .built-for
 
 PG_CONFIG = pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
@@ -36,7 +36,10 @@ server_headers := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
 ifneq (,$(wildcard $(server_headers)/postgres.h))
 include $(PGXS)
 
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
+# What was built for one server is built anew for another.
+$(OBJS) $(OBJS:.o=.bc): .built-for $(wildcard src/*.h)
+.built-for: FORCE
+	@echo $(VERSION) | cmp -s - $@ || echo $(VERSION) >$@
 
 # pg_regress's own words don't tell what to do.
 installcheck: superuser
@@ -64,4 +67,4 @@ bench: script = test/bench/run
 setup test test-clients test-majors test-asserts lint demo bench:
 	@PG_CONFIG='$(PG_CONFIG)' $(script)
 
-.PHONY: superuser setup test test-clients test-majors test-asserts lint demo bench
+.PHONY: FORCE superuser setup test test-clients test-majors test-asserts lint demo bench
