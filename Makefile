@@ -2,7 +2,8 @@
 # make install      install into it
 # make installcheck test the installed extension on a running server
 #
-# make setup        install what the targets below need, on Debian
+# make setup        install what building needs, on Debian; the targets below
+#                   install what they need themselves
 # make test         build, and test in a private copy of the server
 # make test-clients drivers and ORMs, all of them
 # make test-majors  test on every major that Debian has, each in a chroot
@@ -19,12 +20,14 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,\
 	$(sort $(wildcard test/isolation/specs/*.spec)))
+# Collations and the order of rows are UTF8's and C's, whatever the server's are.
+REGRESS_OPTS = --encoding=UTF8 --no-locale
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=purchase
 
 # As system headers, PostgreSQL's own don't warn.
 PG_CPPFLAGS = -isystem $(server_headers)
 PG_CFLAGS = -Wall -Wextra
-EXTRA_CLEAN = build
+EXTRA_CLEAN = build .built-for
 
 PG_CONFIG = pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
@@ -33,7 +36,18 @@ server_headers := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
 ifneq (,$(wildcard $(server_headers)/postgres.h))
 include $(PGXS)
 
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
+# What was built for one server is built anew for another.
+$(OBJS) $(OBJS:.o=.bc): .built-for $(wildcard src/*.h)
+.built-for: FORCE
+	@echo $(VERSION) | cmp -s - $@ || echo $(VERSION) >$@
+
+# pg_regress's own words don't tell what to do.
+installcheck: superuser
+superuser:
+	@[ "$$('$(bindir)/psql' -XAtd postgres -c 'SHOW is_superuser')" = on ] || { \
+		echo 'installcheck needs a running server and its superuser.' \
+			'On Debian, this brings both for a while:' \
+			'pg_virtualenv -v $(MAJORVERSION) make installcheck' >&2; exit 1; }
 else
 all install installcheck clean:
 	@echo 'PostgreSQL'\''s server headers are missing: install' \
@@ -42,7 +56,7 @@ all install installcheck clean:
 endif
 
 # These work before the headers are there.
-setup: script = test/setup
+setup: script = test/setup build
 test: script = test/run
 test-clients: script = test/clients/run
 test-majors: script = test/majors
@@ -53,4 +67,4 @@ bench: script = test/bench/run
 setup test test-clients test-majors test-asserts lint demo bench:
 	@PG_CONFIG='$(PG_CONFIG)' $(script)
 
-.PHONY: setup test test-clients test-majors test-asserts lint demo bench
+.PHONY: FORCE superuser setup test test-clients test-majors test-asserts lint demo bench

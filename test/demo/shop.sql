@@ -28,9 +28,10 @@ INSERT INTO shop_product (name, price, stock, created_at, updated_at)
         ('Chair', 129.00, 3),
         ('Sofa', 899.00, 0),
         ('Signed poster', 49.00, 1),
-        ('Concert ticket', 75.00, 1000)
+        ('Ticket, Friday', 75.00, 1000),
+        ('Ticket, Saturday', 75.00, 1000)
     ) AS v (name, price, stock);
 
--- What became of each attempt of the flash sale.  A row each: a counter would
--- be one more row that all buyers want.
-CREATE UNLOGGED TABLE attempt (outcome text NOT NULL);
+-- What each buyer of the flash sales was told.  A row each: a counter would be
+-- one more row that all buyers want.
+CREATE UNLOGGED TABLE attempt (product_id bigint NOT NULL, outcome text NOT NULL);
