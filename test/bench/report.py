@@ -28,6 +28,7 @@ NAMES = {
     'purchase_wait': '**purchase**, lock_wait = -1',
     'purchase_try': '**purchase_try**',
     'purchase_try_row': '**purchase_try**, as SELECT purchase_try(...)',
+    'purchase_guarded': '**purchase**, guarded',
     'purchase_sql': '**purchase**, sql engine',
     'purchase_try_sql': '**purchase_try**, sql engine',
     'client_tx': '(a) client: FOR UPDATE NOWAIT, UPDATE',
