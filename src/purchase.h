@@ -9,6 +9,7 @@
  *	  stock_table.c   table -> key, stock column, index, engine; its cache
  *	  engine_row.c    \ how one row is found, locked and written
  *	  engine_sql.c    /
+ *	  guard.c         refuses what does not come this way
  *
  * Memory: lines and everything else of a call live in the caller's context,
  * which is a per-tuple or statement context.  A StockTable lives in a context

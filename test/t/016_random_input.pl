@@ -159,7 +159,7 @@ sub call
 	my ($name, $types, $names) = @{ one_of(@functions) };
 	my @types = split /,/, $types // '';
 	my @names = split /,/, $names // '';
-	my @args = map { $names[$_] =~ /^qty/ ? qty($types[$_]) : value($types[$_]) }
+	my @args = map { $names[$_] =~ /^(?:qty|stock$)/ ? qty($types[$_]) : value($types[$_]) }
 	  0 .. $#types;
 	my $sign = $name eq 'purchase_restock' ? '-' : '';
 
@@ -167,7 +167,7 @@ sub call
 	@args[ 0, 1 ] = map { "($_)[1:1]" } @args[ 0, 1 ]
 	  if $name =~ /cart$/ && $types[0] =~ /\[\]/ && rand() < 0.5;
 	# most often the table that has such keys
-	if ($name =~ /^purchase(_try|_restock|_cart|_try_cart)?$/ && rand() < 0.7)
+	if ($name =~ /^purchase(_try|_restock|_set_stock|_cart|_try_cart)?$/ && rand() < 0.7)
 	{
 		$args[-1] = $types[0] =~ /uuid/ ? "'units'"
 		  : $types[0] =~ /text/ ? one_of("'tags'", 'NULL')
@@ -180,6 +180,11 @@ sub call
 	  . join(', ', $args[0], 'q', @args[ 2 .. $#args ])
 	  . ') AS r WHERE r IS NOT NULL'
 	  if $name =~ /^purchase(_restock)?$/;
+	# what was null before counted for nothing
+	return "INSERT INTO movement SELECT coalesce(r, 0) - q FROM (VALUES ($args[1])) AS v (q), LATERAL $name("
+	  . join(', ', $args[0], 'q', @args[ 2 .. $#args ])
+	  . ') AS r'
+	  if $name eq 'purchase_set_stock';
 	return "INSERT INTO movement SELECT q FROM (VALUES ($args[1])) AS v (q), LATERAL $name("
 	  . join(', ', $args[0], 'q', @args[ 2 .. $#args ])
 	  . ") AS r WHERE outcome = 'sold'"
@@ -190,7 +195,7 @@ sub call
 	  . ($name =~ /try/ ? " WHERE outcome = 'sold'" : '')
 	  if $name =~ /cart$/;
 	# rarely, or nothing else would succeed
-	return call() if $name =~ /attach|detach/ && rand() < 0.9;
+	return call() if $name =~ /attach|detach|guard/ && rand() < 0.9;
 	return "SELECT * FROM $name(" . join(', ', @args) . ')';
 }
 
