@@ -254,25 +254,32 @@ sql_lock(Cart *cart, Line *line, bool wait)
 }
 
 static bool
-sql_write(Cart *cart, Line *line)
+write_stock(Cart *cart, Line *line)
 {
 	int			plan = cart->verb == VERB_SELL ? PLAN_TAKE :
 		cart->verb == VERB_RESTOCK ? PLAN_ADD : PLAN_SET;
+	bool		isnull;
+
+	return run_plan(cart, line, plan, &line->remaining, &isnull) && !isnull;
+}
+
+static bool
+sql_write(Cart *cart, Line *line)
+{
 	Announcement announcement;
 	volatile bool done = false;
-	bool		isnull = true;
 
 	guard_announce(&announcement, cart, line);
 	PG_TRY();
 	{
-		done = run_plan(cart, line, plan, &line->remaining, &isnull);
+		done = write_stock(cart, line);
 	}
 	PG_FINALLY();
 	{
 		guard_withdraw(&announcement);
 	}
 	PG_END_TRY();
-	return done && !isnull;
+	return done;
 }
 
 static void
