@@ -2,6 +2,11 @@
 require 'active_record'
 require_relative '../ruby/errors'
 
+class Product < ActiveRecord::Base
+  self.table_name = 'shop_product'
+  attr_readonly :stock # written for a new product only
+end
+
 class OrderLine < ActiveRecord::Base
   self.table_name = 'shop_order_line'
 end
@@ -31,6 +36,18 @@ module Shop
 
   def try_sell(product_id, quantity)
     call('SELECT * FROM purchase_try($1, $2)', [product_id, quantity]).first
+  end
+
+  # Returns what there is now.
+  def restock(product_id, quantity)
+    call('SELECT purchase_restock($1, $2) AS stock',
+         [product_id, quantity]).first[:stock]
+  end
+
+  # Returns what there was before.
+  def set_stock(product_id, counted)
+    call('SELECT purchase_set_stock($1, $2) AS stock',
+         [product_id, counted]).first[:stock]
   end
 
   # The sale, the order line and what the block does, or nothing.

@@ -9,6 +9,53 @@ class Patient < ActiveRecord::Base
   self.abstract_class = true
 end
 
+# The same table, without further thought; and a model whose save writes all of
+# its columns, as it does with partial_writes = false.
+class CarelessProduct < ActiveRecord::Base
+  self.table_name = 'shop_product'
+end
+
+class WholeProduct < CarelessProduct
+  self.partial_writes = false
+end
+
+def guard(enabled)
+  ActiveRecord::Base.connection.execute("SELECT purchase_guard('shop_product', #{enabled})")
+end
+
+# From another connection: sold while somebody looks at the product.
+def sell_elsewhere
+  Thread.new { with_shop { |shop| shop.sell(1, 1) } }.join
+end
+
+# What a controller does with the form of an edit page, which has been open since
+# before the sale.
+def update_from_form(model)
+  form = model.find(1).attributes.merge('name' => 'Pen')
+  sell_elsewhere
+  product = model.find(form['id'])
+  product.assign_attributes(form)
+  product.save!
+  product
+end
+
+def save_stale_record(model)
+  product = model.find(1)
+  sell_elsewhere
+  product.update!(name: 'Pen')
+end
+
+# The well-known mistake: read, subtract, write.
+def take(quantity)
+  product = CarelessProduct.find(1)
+  sell_elsewhere
+  product.update!(stock: product.stock - quantity)
+end
+
+def pen
+  CarelessProduct.uncached { CarelessProduct.find(1) }.slice(:name, :stock).values
+end
+
 def with_shop
   ActiveRecord::Base.connection_pool.with_connection { yield Shop }
 end
@@ -35,5 +82,108 @@ Contract.new("activerecord #{ActiveRecord.version}, pg #{PG::VERSION}",
     same(Patient.connection.select_value(<<~SQL), '2s')
       SELECT setting FROM purchase(1, 1), current_setting('purchase.lock_wait') AS setting
     SQL
+  end
+
+  refused = lambda do |&work|
+    same(failure { shop.translating(&work) }, StockGuardedError)
+  end
+
+  test 'an old form brings back what was sold without the guard' do
+    guard(false)
+    update_from_form(CarelessProduct)
+    same(pen, ['Pen', 100])
+  end
+
+  test 'an old form is refused' do
+    guard(true)
+    begin
+      shop.translating { update_from_form(CarelessProduct) }
+      raise 'it was saved'
+    rescue StockGuardedError => e
+      same([e.message, e.retryable?], [StockGuardedError::TEXT, false])
+      same(e.cause.class, ActiveRecord::StatementInvalid)
+      same(FIELDS.call(e.cause).values_at(0, 1, 3, 4),
+           ['SK005', 'column "stock" of table "shop_product" is guarded',
+            'shop_product', 'stock'])
+    end
+    same(pen, ['pen', 99])
+  end
+
+  test 'all columns bring back what was sold without the guard' do
+    guard(false)
+    save_stale_record(WholeProduct)
+    same(pen, ['Pen', 100])
+  end
+
+  test 'all columns are refused' do
+    guard(true)
+    refused.call { save_stale_record(WholeProduct) }
+    same(pen, ['pen', 99])
+  end
+
+  test 'a subtraction in Ruby loses a sale without the guard' do
+    guard(false)
+    take(2)
+    same(pen, ['pen', 98]) # of 100, and three are sold
+  end
+
+  test 'a subtraction in Ruby is refused' do
+    guard(true)
+    refused.call { take(2) }
+    same(pen, ['pen', 99])
+  end
+
+  # The limit of the guard: it sees a value that is there already. The same code
+  # fails at once when nobody else has sold just as many.
+  test 'a subtraction that comes to the stock that is there passes' do
+    guard(true)
+    take(1)
+    same(pen, ['pen', 99]) # of 100, and two are sold
+  end
+
+  test 'changed columns are saved' do
+    guard(true)
+    save_stale_record(CarelessProduct)
+    same(pen, ['Pen', 99])
+  end
+
+  test 'all columns of a fresh record are saved' do
+    guard(true)
+    sell_elsewhere
+    WholeProduct.find(1).update!(name: 'Pen')
+    same(pen, ['Pen', 99])
+  end
+
+  # With attr_readonly: left out in silence.
+  test 'the shop leaves out the stock' do
+    [true, false].each do |enabled|
+      shop.reset
+      guard(enabled)
+      product = update_from_form(Product)
+      same(pen, ['Pen', 99])
+      same([product.stock, product.reload.stock], [100, 99])
+    end
+  end
+
+  test 'the shop leaves out the stock of all columns' do
+    guard(true)
+    Product.partial_writes = false
+    save_stale_record(Product)
+    same(pen, ['Pen', 99])
+  ensure
+    Product.partial_writes = true
+  end
+
+  test 'the shop adds a product' do
+    guard(true)
+    Product.create!(id: 7, name: 'cup', stock: 5)
+    same(CarelessProduct.find(7).stock, 5)
+  end
+
+  test 'the shop restocks and counts' do
+    guard(true)
+    same([shop.restock(1, 20), shop.set_stock(1, 90)], [120, 120])
+    same(pen, ['pen', 90])
+    same(failure { shop.set_stock(99, 1) }, ProductNotFoundError)
   end
 end

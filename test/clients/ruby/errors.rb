@@ -31,6 +31,10 @@ class ProductBusyError < SaleError
   end
 end
 
+class StockGuardedError < SaleError
+  TEXT = 'The stock has changed meanwhile. Look at it again.'.freeze
+end
+
 class ConflictError < SaleError
   TEXT = 'Your order met another. Try again.'.freeze
 
@@ -43,6 +47,7 @@ SALE_ERRORS = {
   'SK001' => ProductNotFoundError,
   'SK002' => OutOfStockError,
   'SK003' => InsufficientQuantityError,
+  'SK005' => StockGuardedError,
   '55P03' => ProductBusyError,
   '40001' => ConflictError, # serialization failure
   '40P01' => ConflictError  # deadlock

@@ -4,9 +4,11 @@ import random
 import time
 from contextlib import contextmanager
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, func, select
+from sqlalchemy import (
+    BigInteger, Column, ForeignKey, Integer, Text, event, func, inspect, select,
+)
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import declarative_base
+from sqlalchemy.orm import declarative_base, object_session
 
 Base = declarative_base()
 
@@ -14,7 +16,15 @@ Base = declarative_base()
 class Product(Base):
     __tablename__ = "shop_product"
     id = Column(BigInteger, primary_key=True)
+    name = Column(Text, nullable=False)
     stock = Column(Integer, nullable=False)
+
+
+@event.listens_for(Product, "before_update")
+def leave_out_stock(mapper, connection, product):
+    """Whatever a stale copy says. The next look at it reads it from the table."""
+    if inspect(product).attrs.stock.history.has_changes():
+        object_session(product).expire(product, ["stock"])
 
 
 class OrderLine(Base):
@@ -49,6 +59,10 @@ class ProductBusyError(PurchaseError):
     retryable = True
 
 
+class StockGuardedError(PurchaseError):
+    text = "The stock has changed meanwhile. Look at it again."
+
+
 class ConflictError(PurchaseError):
     text = "Your order met another. Try again."
     retryable = True
@@ -58,6 +72,7 @@ ERRORS = {
     "SK001": ProductNotFoundError,
     "SK002": OutOfStockError,
     "SK003": InsufficientQuantityError,
+    "SK005": StockGuardedError,
     "55P03": ProductBusyError,
     "40001": ConflictError,     # serialization failure
     "40P01": ConflictError,     # deadlock
@@ -120,3 +135,15 @@ def order(session, product_id, qty):
     sell(session, product_id, qty)
     session.add(OrderLine(product_id=product_id, quantity=qty))
     session.flush()
+
+
+def restock(session, product_id, qty):
+    """Returns what there is now."""
+    with purchase_errors():
+        return session.scalar(select(func.purchase_restock(product_id, qty)))
+
+
+def set_stock(session, product_id, counted):
+    """Returns what there was before."""
+    with purchase_errors():
+        return session.scalar(select(func.purchase_set_stock(product_id, counted)))
