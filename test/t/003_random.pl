@@ -19,14 +19,15 @@ use PostgreSQL::Test::Utils;
 use Shop;
 use Test::More;
 
-# Texts are not edited while the table is rewritten, as that may make CLUSTER and
-# VACUUM FULL fail, without harm, with "missing chunk number 0 for toast value", a
-# bug of PostgreSQL's own, with plain UPDATEs, too.  They copy versions of a row that
-# somebody might still see, going by the transaction id that ended a version; but
-# whose text is gone already, as that which ended the text is older.  It is if the
-# editor got its id, waited for two sales with younger ids, and then wrote its text.
-# It also happens with a transaction in another database (bug #18351), hence without
-# autovacuum.
+# Texts are not edited while the table is rewritten.  CLUSTER and VACUUM FULL may
+# fail then with "missing chunk number 0 for toast value", with plain UPDATEs as
+# well: a bug of PostgreSQL's own, seen on 15 and 18, that leaves the table as it
+# was.  They copy dead versions of a row, too, if each was replaced by a transaction
+# that somebody might not see as committed yet, going by its id.  Their text may be
+# gone, though, if an older id deleted it: that of an edit which had its id before it
+# waited for the row, while two sales with younger ids replaced versions of it.
+# A transaction in another database can have that effect, too (bug #18351), so there
+# is no autovacuum.
 my $node = new_node('shop',
 	conf => 'deadlock_timeout = 20ms
 log_min_messages = panic
