@@ -114,7 +114,7 @@ my %carts = (
 	"$pick BEGIN;\n$wait$text$end" => 2,
 	"$pick BEGIN;\n$wait$raise$end" => 2,
 	"$pick BEGIN;\n$wait$five$back END;\n" => 4,
-	$pick . restock(':a', 3) => 6);
+	$pick . restock(':a', 2) => 5);
 
 my %mixed = (
 	%carts,
