@@ -29,6 +29,22 @@ def stock(product_id):
     return Product.objects.get(pk=product_id).stock
 
 
+def guard(enabled):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT purchase_guard('shop_product', %s),"
+                       " purchase_guard('shop_seat', %s)", [enabled, enabled])
+
+
+class Unguarded:
+    """For tests of a shop that writes the stock itself."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.addClassCleanup(guard, True)
+        guard(False)
+
+
 def at_the_same_time(count, function):
     """Each thread has its own connection, as each request has."""
     def run(number):
