@@ -21,7 +21,7 @@ from ..admin import TEXTS, ProductAdmin
 from ..models import Product
 from ..services.errors import ProductNotFoundError, StockGuardedError
 from ..services.sqlstates import purchase_errors
-from .shop import PEN, at_the_same_time, fill, guard, meanwhile, stock
+from .shop import PEN, at_the_same_time, fill, meanwhile, stock, take_guard_away
 
 
 class Forgetful(ProductAdmin):
@@ -66,8 +66,7 @@ class Stale(TransactionTestCase):
         fill()
 
     def unguarded(self):
-        self.addCleanup(guard, True)
-        guard(False)
+        take_guard_away(self.addCleanup)
 
     def refused(self, function, *args):
         with self.assertRaises(StockGuardedError) as caught:
