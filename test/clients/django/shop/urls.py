@@ -1,8 +1,10 @@
+from django.contrib import admin
 from django.urls import path
 
 from . import views
 
 urlpatterns = [
+    path("admin/", admin.site.urls),
     path("products/<int:pk>/purchase", views.ProductView.as_view()),
     path("seats/<uuid:pk>/purchase", views.SeatView.as_view()),
     path("cart", views.CartView.as_view()),

@@ -9,6 +9,7 @@ STATUS = {
     errors.ProductNotFoundError: status.HTTP_404_NOT_FOUND,
     errors.OutOfStockError: status.HTTP_409_CONFLICT,
     errors.InsufficientQuantityError: status.HTTP_409_CONFLICT,
+    errors.StockGuardedError: status.HTTP_409_CONFLICT,
     errors.ProductBusyError: status.HTTP_503_SERVICE_UNAVAILABLE,
     errors.ConflictError: status.HTTP_503_SERVICE_UNAVAILABLE,
 }

@@ -10,9 +10,10 @@ from django.db import transaction
 
 from ..models import OrderLine
 from .retry import retrying
+from .stock import restock, set_stock
 
 
-__all__ = ["order", "purchase", "purchase_cart", "retrying"]
+__all__ = ["order", "purchase", "purchase_cart", "restock", "retrying", "set_stock"]
 
 
 def implementation():

@@ -27,6 +27,11 @@ class InsufficientQuantityError(PurchaseError):
     code = "insufficient_quantity"
 
 
+class StockGuardedError(PurchaseError):
+    """An object was saved with a stock that isn't the product's any more."""
+    code = "stock_guarded"
+
+
 class ProductBusyError(PurchaseError):
     """Somebody else is buying it."""
     code = "busy"

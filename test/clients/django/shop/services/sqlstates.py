@@ -16,12 +16,14 @@ from .errors import (
     OutOfStockError,
     ProductBusyError,
     ProductNotFoundError,
+    StockGuardedError,
 )
 
 SQLSTATES = {
     "SK001": ProductNotFoundError,
     "SK002": OutOfStockError,
     "SK003": InsufficientQuantityError,
+    "SK005": StockGuardedError,
     "55P03": ProductBusyError,
     "40001": ConflictError,     # serialization failure
     "40P01": ConflictError,     # deadlock

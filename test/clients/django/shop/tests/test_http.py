@@ -10,8 +10,8 @@ from django.test import LiveServerTestCase
 from .. import services
 from ..models import OrderLine
 from .shop import (
-    CHAIR, DESK, FRONT, INK, LAMP, PEN, TICKET, at_the_same_time, fill, meanwhile,
-    stock,
+    CHAIR, DESK, FRONT, INK, LAMP, PEN, TICKET, Unguarded, at_the_same_time, fill,
+    meanwhile, stock,
 )
 from .test_services import extension, orm
 
@@ -86,7 +86,7 @@ class Http:
 
 
 @orm
-class OrmHttp(Http, LiveServerTestCase):
+class OrmHttp(Unguarded, Http, LiveServerTestCase):
     tap_suffix = " (ORM)"
 
 

@@ -15,7 +15,7 @@ from django.test import TransactionTestCase
 
 from .. import services
 from ..services.errors import OutOfStockError
-from .shop import CHAIR, DESK, INK, PEN, TICKET, fill
+from .shop import CHAIR, DESK, INK, PEN, TICKET, Unguarded, fill
 from .test_services import extension, orm
 
 
@@ -104,7 +104,7 @@ class RoundTrips:
 
 
 @orm
-class OrmRoundTrips(RoundTrips, TransactionTestCase):
+class OrmRoundTrips(Unguarded, RoundTrips, TransactionTestCase):
     tap_suffix = " (ORM)"
     sale = 4        # BEGIN, SELECT ... FOR UPDATE NOWAIT, UPDATE, COMMIT
     refusal = 3     # BEGIN, SELECT ... FOR UPDATE NOWAIT, ROLLBACK

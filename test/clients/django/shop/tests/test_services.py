@@ -17,8 +17,8 @@ from ..services.errors import (
     ProductNotFoundError,
 )
 from .shop import (
-    CHAIR, DESK, FRONT, INK, LAMP, PEN, TICKET, at_the_same_time, fill, meanwhile,
-    stock,
+    CHAIR, DESK, FRONT, INK, LAMP, PEN, TICKET, Unguarded, at_the_same_time, fill,
+    meanwhile, stock,
 )
 
 orm = override_settings(SHOP_SERVICE="shop.services.orm")
@@ -96,7 +96,7 @@ class Sales:
 
 
 @orm
-class OrmSales(Sales, TestCase):
+class OrmSales(Unguarded, Sales, TestCase):
     tap_suffix = " (ORM)"
 
 
@@ -235,7 +235,7 @@ class Buyers:
 
 
 @orm
-class OrmBuyers(Buyers, TransactionTestCase):
+class OrmBuyers(Unguarded, Buyers, TransactionTestCase):
     tap_suffix = " (ORM)"
 
     def test_is_busy_beside_an_order_line_that_locks_its_product(self):

@@ -12,6 +12,7 @@ from ..services.errors import (
     OutOfStockError,
     ProductBusyError,
     ProductNotFoundError,
+    StockGuardedError,
 )
 
 
@@ -51,6 +52,11 @@ class Views(SimpleTestCase):
         self.assertEqual(response.data, {
             "error": "insufficient_quantity", "product": 4, "requested": 3,
             "available": 2, "retryable": False})
+
+    def test_answers_409_stock_guarded(self):
+        response = self.answers(StockGuardedError(4, 3), 409)
+        self.assertEqual(response.data["error"], "stock_guarded")
+        self.assertFalse(response.data["retryable"])
 
     def test_answers_503_busy(self):
         response = self.answers(ProductBusyError(4, 3), 503)

@@ -1,0 +1,65 @@
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.shortcuts import redirect
+
+from . import services
+from .models import Product
+from .services import errors
+from .services.sqlstates import purchase_errors
+
+TEXTS = {
+    errors.ProductNotFoundError: "The product is gone.",
+    errors.StockGuardedError: "The stock has changed meanwhile. Look at it again.",
+    errors.ProductBusyError: "Somebody is buying it. Try again.",
+    errors.ConflictError: "Somebody else has changed it. Try again.",
+}
+
+
+class ProductForm(forms.ModelForm):
+    delivered = forms.IntegerField(
+        required=False, min_value=1, max_value=1_000_000,
+        help_text="Is added to the stock.")
+    counted = forms.IntegerField(
+        required=False, min_value=0, max_value=1_000_000,
+        help_text="Replaces the stock.")
+
+    def clean(self):
+        data = super().clean()
+        if data.get("delivered") is not None and data.get("counted") is not None:
+            raise ValidationError("Say what was delivered or what was counted.")
+        return data
+
+
+@admin.register(Product)
+class ProductAdmin(admin.ModelAdmin):
+    form = ProductForm
+    list_display = ["name", "stock"]
+
+    def get_fields(self, request, obj=None):
+        return ["name", "stock", "delivered", "counted"] if obj else ["name", "stock"]
+
+    def get_readonly_fields(self, request, obj=None):
+        return ["stock"] if obj else []
+
+    def save_model(self, request, obj, form, change):
+        if not change:
+            return super().save_model(request, obj, form, change)
+
+        # Not all of its columns: the stock was read a moment ago.
+        delivered, counted = map(form.cleaned_data.get, ("delivered", "counted"))
+        obj.save(update_fields=set(form.changed_data) - {"delivered", "counted"})
+        if delivered is not None:
+            stock = services.restock(obj.pk, delivered)
+            self.message_user(request, f"The stock is {stock} now.")
+        if counted is not None:
+            before = services.set_stock(obj.pk, counted)
+            self.message_user(request, f"The stock was {before} and is {counted} now.")
+
+    def changeform_view(self, request, object_id=None, *args, **kwargs):
+        try:
+            with purchase_errors(object_id):    # around its transaction
+                return super().changeform_view(request, object_id, *args, **kwargs)
+        except errors.PurchaseError as error:
+            self.message_user(request, TEXTS[type(error)], messages.ERROR)
+            return redirect(request.get_full_path())
