@@ -269,6 +269,11 @@ sql_write(Cart *cart, Line *line)
 	Announcement announcement;
 	volatile bool done = false;
 
+	/* a trigger that an earlier line fired may have sold some of it */
+	if (cart->st->guarded && line != cart->lines &&
+		!read_stock(cart, line, PLAN_LOCK_WAIT))
+		return false;
+
 	guard_announce(&announcement, cart, line);
 	PG_TRY();
 	{

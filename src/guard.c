@@ -29,6 +29,7 @@
 #include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -85,6 +86,13 @@ guard_withdraw(Announcement *announcement)
 	announced = announcement->outer;
 }
 
+static bool
+is_stock_type(Oid type)
+{
+	type = getBaseType(type);
+	return type == INT2OID || type == INT4OID || type == INT8OID;
+}
+
 static int64
 stock_of(Relation rel, AttrNumber attno, HeapTuple tuple, bool *isnull)
 {
@@ -108,10 +116,14 @@ static bool
 has_announced_key(Relation rel, HeapTuple tuple)
 {
 	StockTable *st = announced->st;
-	AttrNumber	attno = get_attnum(RelationGetRelid(rel), st->target_key);
+	AttrNumber	attno;
 	Datum		key;
 	bool		isnull;
 
+	/* computed by a view: the figures will do, as what passes passes once */
+	if (st->target_key == NULL)
+		return true;
+	attno = get_attnum(RelationGetRelid(rel), st->target_key);
 	if (attno <= 0)
 		return false;
 	key = heap_getattr(tuple, attno, RelationGetDescr(rel), &isnull);
@@ -279,7 +291,9 @@ purchase_guard_stock(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
 		!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ||
-		(attno = guarded_column(trigdata->tg_trigger)) <= 0)
+		(attno = guarded_column(trigdata->tg_trigger)) <= 0 ||
+		!is_stock_type(TupleDescAttr(RelationGetDescr(trigdata->tg_relation),
+									 attno - 1)->atttypid))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by a trigger of purchase_guard()",
@@ -452,17 +466,17 @@ guarded_by_parent(Relation rel, Oid function)
 }
 
 static void
-check_guardable(Relation rel, Oid function)
+check_guardable(Relation rel, bool enabled, Oid function)
 {
 	const char *name = RelationGetRelationName(rel);
 
-	if (rel->rd_rel->relkind == RELKIND_VIEW)
+	if (enabled && rel->rd_rel->relkind == RELKIND_VIEW)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("cannot guard view \"%s\"", name),
 				 errhint("Attach and guard the table below it: sales through the view pass its guard."),
 				 errtable(rel)));
-	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE &&
+	if (enabled && rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE &&
 		rel->rd_rel->relhassubclass &&
 		find_inheritance_children(RelationGetRelid(rel), NoLock) != NIL)
 		ereport(ERROR,
@@ -503,11 +517,14 @@ purchase_guard(PG_FUNCTION_ARGS)
 						PG_ARGISNULL(0) ? "stock_table" : "enabled")));
 	enabled = PG_GETARG_BOOL(1);
 
-	rel = open_owned_relation(PG_GETARG_OID(0));
+	/* who doesn't own it should not even wait for it; two owners don't deadlock */
+	rel = open_owned_relation(PG_GETARG_OID(0), AccessShareLock);
+	relation_close(rel, AccessShareLock);
+	rel = open_owned_relation(PG_GETARG_OID(0), AccessExclusiveLock);
 	registration.relid = RelationGetRelid(rel);
 	if (!find_registration(self, &registration))
 		raise_not_attached(rel);
-	check_guardable(rel, function);
+	check_guardable(rel, enabled, function);
 	if (enabled)
 		check_registration(self, rel, &registration);
 

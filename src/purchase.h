@@ -169,11 +169,12 @@ struct StockTable
 
 	/*
 	 * Where the guard would stand: the table itself, or the one that a view
-	 * updates, with that one's name of the key.  InvalidOid if it can't be told.
+	 * updates, and that one's name of the key.  InvalidOid and NULL if it can't
+	 * be told.
 	 */
 	Oid			target;
 	char	   *target_key;
-	bool		guarded;		/* and it does */
+	bool		guarded;		/* and it does, there or before a partition */
 	Oid			guard_function; /* of its triggers */
 
 	RowTriggers triggers;		/* but the guard's */
@@ -282,7 +283,7 @@ extern bool find_registration(Oid self, Registration *registration);
 extern void check_registration(Oid self, Relation rel,
 							   Registration *registration);
 pg_noreturn extern void raise_not_attached(Relation rel);
-extern Relation open_owned_relation(Oid relid);
+extern Relation open_owned_relation(Oid relid, LOCKMODE lockmode);
 extern char *relation_name(Relation rel);
 extern char *clip_key(char *text);
 extern void stock_table_open(Cart *cart);

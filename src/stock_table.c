@@ -676,63 +676,82 @@ stock_is_in_key(Relation rel, AttrNumber stock_attno)
 }
 
 /*
- * The same for a table and all below it.  A lock of another strength than the
- * update's would not be wrong, but the update would wait then.  That a single
- * partition gets such an index of its own is noticed with the parent's next
- * change.
+ * What is to be known of a table and all below it: does the stock belong to a key
+ * of any, and is any of them guarded?  A lock of another strength than the update's
+ * would not be wrong, but the update would wait then.  That a single partition
+ * gets such an index of its own is noticed with the parent's next change.
  */
-static bool
-stock_is_in_key_below(Oid relid, const char *stock_column)
+static void
+inspect_below(StockTable *st, const char *stock_column)
 {
-	List	   *relids = find_all_inheritors(relid, AccessShareLock, NULL);
+	List	   *relids = find_all_inheritors(st->target, AccessShareLock, NULL);
 	ListCell   *lc;
-	bool		found = false;
 
 	foreach(lc, relids)
 	{
 		Relation	rel = table_open(lfirst_oid(lc), NoLock);
 		AttrNumber	attno = get_attnum(lfirst_oid(lc), stock_column);
 
-		found = found || (attno > 0 && stock_is_in_key(rel, attno));
+		if (attno > 0)
+		{
+			st->stock_in_key |= stock_is_in_key(rel, attno);
+			st->guarded |= guard_watches(rel, st->guard_function, attno);
+		}
 		table_close(rel, NoLock);
 	}
-	return found;
 }
 
 /*
- * Follow a view down to the table that it updates, and the columns with it.
- * False if something on the way replaces the update, or computes a column.
+ * The column of the relation below a view that one of the view's is, or
+ * InvalidAttrNumber if it is none.
+ */
+static AttrNumber
+column_below(Query *query, int rtindex, AttrNumber attno)
+{
+	TargetEntry *tle = get_tle_by_resno(query->targetList, attno);
+	Var		   *var;
+
+	if (tle == NULL || !IsA(tle->expr, Var))
+		return InvalidAttrNumber;
+	var = (Var *) tle->expr;
+	return var->varno == rtindex && var->varattno > 0 ? var->varattno :
+		InvalidAttrNumber;
+}
+
+/*
+ * Follow a view down by one step, and the columns with it.  False if a rule or a
+ * trigger replaces the update, or the stock is computed; a view that another
+ * one reads need not be updatable by itself then.  A key that is computed can't
+ * be followed.
  */
 static bool
-view_target(Oid *relid, AttrNumber *key_attno, AttrNumber *stock_attno)
+step_below(Oid *relid, AttrNumber *key_attno, AttrNumber *stock_attno)
 {
-	while (get_rel_relkind(*relid) == RELKIND_VIEW)
-	{
-		Relation	view = table_open(*relid, AccessShareLock);
-		Query	   *query = get_view_query(view);
-		RangeTblRef *ref = linitial(query->jointree->fromlist);
-		RangeTblEntry *rte = rt_fetch(ref->rtindex, query->rtable);
-		Expr	   *key = get_tle_by_resno(query->targetList, *key_attno)->expr;
-		Expr	   *stock = get_tle_by_resno(query->targetList, *stock_attno)->expr;
-		bool		simple = IsA(key, Var) && IsA(stock, Var) &&
-			(view->trigdesc == NULL ||
-			 !view->trigdesc->trig_update_instead_row);
+	Relation	view = table_open(*relid, AccessShareLock);
+	Query	   *query = get_view_query(view);
+	List	   *from = query->jointree->fromlist;
+	bool		simple = !has_instead_rule(view) &&
+		(view->trigdesc == NULL ||
+		 !view->trigdesc->trig_update_instead_row) &&
+		list_length(from) == 1 && IsA(linitial(from), RangeTblRef);
 
-		if (simple)
-		{
-			*relid = rte->relid;
-			*key_attno = ((Var *) key)->varattno;
-			*stock_attno = ((Var *) stock)->varattno;
-		}
-		table_close(view, NoLock);
-		if (!simple)
-			return false;
+	if (simple)
+	{
+		int			rtindex = linitial_node(RangeTblRef, from)->rtindex;
+		RangeTblEntry *rte = rt_fetch(rtindex, query->rtable);
+
+		*relid = rte->relid;
+		*key_attno = column_below(query, rtindex, *key_attno);
+		*stock_attno = column_below(query, rtindex, *stock_attno);
+		simple = rte->rtekind == RTE_RELATION &&
+			*stock_attno != InvalidAttrNumber;
 	}
-	return true;
+	table_close(view, NoLock);
+	return simple;
 }
 
 /*
- * What is to be known of the table that is updated in the end.
+ * Find the table that is updated in the end, and look at it.
  */
 static void
 inspect_target(Relation rel, StockTable *st, Oid self)
@@ -740,21 +759,21 @@ inspect_target(Relation rel, StockTable *st, Oid self)
 	Oid			relid = RelationGetRelid(rel);
 	AttrNumber	key_attno = st->key_attno;
 	AttrNumber	stock_attno = st->stock_attno;
-	Relation	target;
 
 	st->guard_function = guard_function(self);
-	if (!view_target(&relid, &key_attno, &stock_attno))
-		return;
+	while (get_rel_relkind(relid) == RELKIND_VIEW)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!step_below(&relid, &key_attno, &stock_attno))
+			return;
+	}
 
-	target = table_open(relid, AccessShareLock);
 	st->target = relid;
-	st->target_key = MemoryContextStrdup(st->cxt,
-										 get_attname(relid, key_attno, false));
-	st->guarded = guard_watches(target, st->guard_function, stock_attno);
-	st->stock_in_key = stock_is_in_key_below(relid,
-											 get_attname(relid, stock_attno,
+	if (key_attno != InvalidAttrNumber)
+		st->target_key = MemoryContextStrdup(st->cxt,
+											 get_attname(relid, key_attno,
 														 false));
-	table_close(target, NoLock);
+	inspect_below(st, get_attname(relid, stock_attno, false));
 }
 
 /*
@@ -1386,9 +1405,9 @@ change_registrations(Relation reg, Datum *values, int nstatements,
 }
 
 Relation
-open_owned_relation(Oid relid)
+open_owned_relation(Oid relid, LOCKMODE lockmode)
 {
-	Relation	rel = try_relation_open(relid, AccessShareLock);
+	Relation	rel = try_relation_open(relid, lockmode);
 
 	if (rel == NULL)
 		ereport(ERROR,
@@ -1589,7 +1608,7 @@ purchase_attach(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(4))
 		lock_wait = parse_lock_wait(text_to_cstring(PG_GETARG_TEXT_PP(4)));
 
-	rel = open_owned_relation(PG_GETARG_OID(0));
+	rel = open_owned_relation(PG_GETARG_OID(0), AccessShareLock);
 	why.more_args = further_args(fcinfo);
 	st = inspect(self, rel, PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)),
 				 NameStr(*PG_GETARG_NAME(1)), CurrentMemoryContext, &why);
@@ -1652,7 +1671,7 @@ purchase_detach(PG_FUNCTION_ARGS)
 
 	relid = PG_GETARG_OID(0);
 	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-		rel = open_owned_relation(relid);
+		rel = open_owned_relation(relid, AccessShareLock);
 
 	reg = table_open(registration_oid(self), ShareRowExclusiveLock);
 	values[0] = ObjectIdGetDatum(relid);
