@@ -283,6 +283,7 @@ test_retries(PGconn *conn)
 	sell(other, 1, 1);
 	is(retry(conn, 3, NULL, ORDERS({1, 1}, {1, 1}, {1, 1}, {1, 1})),
 	   "busy|Somebody else is buying it. Try again.|3", "gives up");
+	sql(other, "ROLLBACK", 0);
 	PQfinish(other);
 
 	is(retry(conn, 1, NULL, ORDERS({1, 41})),

@@ -284,6 +284,7 @@ async fn gives_up() -> Outcome {
     let (tried, result) = buy(3, &[(PEN, 1); 4]).await;
     fails_as!(result, ProductBusy);
     same!(tried, 3);
+    tx.rollback().await?;
     Ok(())
 }
 
