@@ -47,6 +47,9 @@ SELECT is(as_role('clerk', 'SELECT purchase_available(1)'), '8', 'and to read');
 REVOKE SELECT (id) ON shop_product FROM clerk;
 SELECT is(as_role('clerk', 'SELECT purchase(1, 1)'), '42501', 'the key must be readable');
 GRANT SELECT (id) ON shop_product TO clerk;
+REVOKE SELECT (stock) ON shop_product FROM clerk;
+SELECT is(as_role('clerk', 'SELECT purchase(1, 1)'), '42501', 'and so must the stock');
+GRANT SELECT (stock) ON shop_product TO clerk;
 REVOKE UPDATE (stock) ON shop_product FROM clerk;
 GRANT UPDATE (price) ON shop_product TO clerk;
 SELECT is(as_role('clerk', 'SELECT purchase(1, 1)'), '42501',
