@@ -206,3 +206,24 @@ RESET ROLE;
 DROP TABLE stall, loot;
 DROP ROLE regress_purchase_clerk, regress_purchase_lost;
 DROP EXTENSION purchase;
+
+-- the first table ever attached is the default, whoever attaches it, unless
+-- another was attached before, even one that didn't want to be
+CREATE EXTENSION purchase;
+CREATE ROLE regress_purchase_clerk;
+CREATE TABLE goods (id integer PRIMARY KEY, stock integer NOT NULL);
+CREATE TABLE stall (id integer PRIMARY KEY, stock integer);
+ALTER TABLE stall OWNER TO regress_purchase_clerk;
+BEGIN;
+SET LOCAL ROLE regress_purchase_clerk;
+SELECT purchase_attach('stall');
+SELECT stock_table, is_default FROM purchase_registration;
+ROLLBACK;
+SELECT purchase_attach('goods', is_default => false);
+SET ROLE regress_purchase_clerk;
+SELECT purchase_attach('stall');
+RESET ROLE;
+SELECT stock_table, is_default FROM purchase_registration ORDER BY 1::text;
+DROP TABLE goods, stall;
+DROP ROLE regress_purchase_clerk;
+DROP EXTENSION purchase;
