@@ -135,6 +135,29 @@ SELECT purchase(1, 1);
 \set VERBOSITY terse
 SELECT stock FROM product WHERE id = 1;
 DROP TRIGGER a_ride ON product;
+-- nor if the sold row stays as it is, where only a partition is guarded: not on
+-- another row, not on one without a key, and not with other figures
+CREATE TABLE box (id integer, stock integer, UNIQUE (id)) PARTITION BY LIST (id);
+CREATE TABLE box_0 PARTITION OF box FOR VALUES IN (0, 1, NULL);
+INSERT INTO box VALUES (0, 5), (1, 5), (NULL, 5);
+SELECT purchase_attach('box', key_column => 'id');
+SELECT purchase_attach('box_0', key_column => 'id');
+SELECT purchase_guard('box_0');
+CREATE TRIGGER b_steal BEFORE UPDATE ON box_0 FOR EACH ROW
+    WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION steal();
+CREATE TRIGGER ride AFTER UPDATE ON box_0 FOR EACH ROW
+    EXECUTE FUNCTION ride('UPDATE box SET stock = 4 WHERE id = 1', '');
+SELECT purchase(0, 1, 'box');
+DROP TRIGGER ride ON box_0;
+CREATE TRIGGER ride AFTER UPDATE ON box_0 FOR EACH ROW
+    EXECUTE FUNCTION ride('UPDATE box SET stock = 4 WHERE id IS NULL', '');
+SELECT purchase(0, 1, 'box');
+DROP TRIGGER ride ON box_0;
+CREATE TRIGGER ride AFTER UPDATE ON box_0 FOR EACH ROW
+    EXECUTE FUNCTION ride('UPDATE box SET stock = 3 WHERE id = 0', '');
+SELECT purchase(0, 1, 'box');
+SELECT * FROM box ORDER BY id;
+DROP TABLE box;
 CREATE TRIGGER ride AFTER UPDATE ON product FOR EACH ROW
     EXECUTE FUNCTION ride('UPDATE product SET stock = %1$s WHERE id = 1', '');
 SELECT purchase(1, 1);
