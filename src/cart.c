@@ -348,20 +348,23 @@ has_room(Cart *cart, Line *line)
 static void
 check_overflow(Cart *cart, Line *line)
 {
-	const char *product = line_name(cart, line);
-	const char *type = format_type_be(cart->st->stock_type);
+	const char *product;
+	const char *type;
 	const char *column = cart->st->stock_column;
 
-	if (!has_room(cart, line))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("stock of product %s out of range", product),
-				 cart->verb == VERB_RESTOCK ?
-				 errdetail("Product %s has " INT64_FORMAT " in stock; adding " INT64_FORMAT " exceeds type %s of column \"%s\".",
-						   product, line->stock, line->qty, type, column) :
-				 errdetail("The value " INT64_FORMAT " exceeds type %s of column \"%s\".",
-						   line->qty, type, column),
-				 errtablecol(cart->rel, cart->st->stock_attno)));
+	if (has_room(cart, line))
+		return;
+	product = line_name(cart, line);
+	type = format_type_be(cart->st->stock_type);
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("stock of product %s out of range", product),
+			 cart->verb == VERB_RESTOCK ?
+			 errdetail("Product %s has " INT64_FORMAT " in stock; adding " INT64_FORMAT " exceeds type %s of column \"%s\".",
+					   product, line->stock, line->qty, type, column) :
+			 errdetail("The value " INT64_FORMAT " exceeds type %s of column \"%s\".",
+					   line->qty, type, column),
+			 errtablecol(cart->rel, cart->st->stock_attno)));
 }
 
 /*

@@ -73,20 +73,6 @@ row_open(Cart *cart)
 	cart->engine_state = state;
 }
 
-static int64
-stock_value(Datum value, Oid type)
-{
-	switch (type)
-	{
-		case INT2OID:
-			return DatumGetInt16(value);
-		case INT4OID:
-			return DatumGetInt32(value);
-		default:
-			return DatumGetInt64(value);
-	}
-}
-
 static Datum
 stock_datum(int64 stock, Oid type)
 {

@@ -29,7 +29,6 @@
 #include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -86,30 +85,20 @@ guard_withdraw(Announcement *announcement)
 	announced = announcement->outer;
 }
 
-static bool
-is_stock_type(Oid type)
+static Oid
+base_type(Relation rel, AttrNumber attno)
 {
-	type = getBaseType(type);
-	return type == INT2OID || type == INT4OID || type == INT8OID;
+	return getBaseType(TupleDescAttr(RelationGetDescr(rel),
+									 attno - 1)->atttypid);
 }
 
 static int64
 stock_of(Relation rel, AttrNumber attno, HeapTuple tuple, bool *isnull)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
-	Datum		value = heap_getattr(tuple, attno, desc, isnull);
+	Datum		value = heap_getattr(tuple, attno, RelationGetDescr(rel),
+									 isnull);
 
-	if (*isnull)
-		return 0;
-	switch (TupleDescAttr(desc, attno - 1)->attlen)
-	{
-		case sizeof(int16):
-			return DatumGetInt16(value);
-		case sizeof(int32):
-			return DatumGetInt32(value);
-		default:
-			return DatumGetInt64(value);
-	}
+	return *isnull ? 0 : stock_value(value, base_type(rel, attno));
 }
 
 static bool
@@ -292,8 +281,7 @@ purchase_guard_stock(PG_FUNCTION_ARGS)
 		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
 		!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ||
 		(attno = guarded_column(trigdata->tg_trigger)) <= 0 ||
-		!is_stock_type(TupleDescAttr(RelationGetDescr(trigdata->tg_relation),
-									 attno - 1)->atttypid))
+		!is_stock_type(base_type(trigdata->tg_relation, attno)))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by a trigger of purchase_guard()",
@@ -402,13 +390,10 @@ static void
 guard_place(Relation rel, const char *column, Oid function)
 {
 	Oid			relid = RelationGetRelid(rel);
-	int			guc_level = NewGUCNestLevel();
+	int			guc_level = restrict_search_path();
 	List	   *relids = list_make1_oid(relid);
 	ListCell   *lc;
 
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
 	SPI_connect();
 
 	/* those that stood before single partitions are no longer needed */

@@ -20,6 +20,7 @@
 #define PURCHASE_H
 
 #include "access/attnum.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "nodes/bitmapset.h"
@@ -198,6 +199,27 @@ struct StockTable
 	Expr	  **planned_checks;
 };
 
+/* Of a stock column's base type: is it one, and a value of it. */
+static inline bool
+is_stock_type(Oid type)
+{
+	return type == INT2OID || type == INT4OID || type == INT8OID;
+}
+
+static inline int64
+stock_value(Datum value, Oid type)
+{
+	switch (type)
+	{
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		default:
+			return DatumGetInt64(value);
+	}
+}
+
 /* What a call wants to do with its lines. */
 typedef enum Verb
 {
@@ -285,6 +307,7 @@ extern void check_registration(Oid self, Relation rel,
 pg_noreturn extern void raise_not_attached(Relation rel);
 extern Relation open_owned_relation(Oid relid, LOCKMODE lockmode);
 extern char *relation_name(Relation rel);
+extern int	restrict_search_path(void);
 extern char *clip_key(char *text);
 extern void stock_table_open(Cart *cart);
 extern void stock_table_close(Cart *cart);

@@ -131,6 +131,21 @@ relation_name(Relation rel)
 									  RelationGetRelationName(rel));
 }
 
+/*
+ * Be deaf to the caller's search_path, until AtEOXact_GUC() of the level that is
+ * returned.
+ */
+int
+restrict_search_path(void)
+{
+	int			guc_level = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	return guc_level;
+}
+
 void
 raise_not_attached(Relation rel)
 {
@@ -353,8 +368,7 @@ inspect_stock_column(Relation rel, StockTable *st, Misfit *why)
 
 	st->stock_attno = att->attnum;
 	st->stock_type = getBaseType(att->atttypid);
-	if (st->stock_type != INT2OID && st->stock_type != INT4OID &&
-		st->stock_type != INT8OID)
+	if (!is_stock_type(st->stock_type))
 		return misfit(why, ERRCODE_DATATYPE_MISMATCH,
 					  psprintf("Column \"%s\" is of type %s.",
 							   st->stock_column,
@@ -784,10 +798,9 @@ inspect_target(Relation rel, StockTable *st, Oid self)
  * and RI_FKey_fk_upd_check_required() in ri_triggers.c.
  */
 static RowTriggers
-row_triggers(Relation rel, AttrNumber stock_attno, Oid guard_function)
+row_triggers(Relation rel, StockTable *st)
 {
-	bool		referenced = stock_is_in_key(rel, stock_attno);
-	bool		referencing = foreign_keys_ask(rel, stock_attno);
+	bool		referencing = foreign_keys_ask(rel, st->stock_attno);
 	RowTriggers result = ROW_TRIGGERS_NONE;
 
 	/* not earlier: a look into a catalog may replace it */
@@ -802,11 +815,11 @@ row_triggers(Relation rel, AttrNumber stock_attno, Oid guard_function)
 		if (!TRIGGER_FOR_ROW(trigger->tgtype) ||
 			!TRIGGER_FOR_UPDATE(trigger->tgtype) ||
 			trigger->tgenabled == TRIGGER_DISABLED ||
-			trigger->tgfoid == guard_function)
+			trigger->tgfoid == st->guard_function)
 			continue;
 		if (!trigger->tgisinternal)
 			kind = ROW_TRIGGERS_USER;
-		else if (ri_type == RI_TRIGGER_PK && !referenced)
+		else if (ri_type == RI_TRIGGER_PK && !st->stock_in_key)
 			kind = ROW_TRIGGERS_NONE;
 		else if (ri_type == RI_TRIGGER_FK && !referencing)
 			kind = ROW_TRIGGERS_OF_NEW_ROWS;
@@ -864,7 +877,7 @@ inspect(Oid self, Relation rel, const char *key_column,
 	if (reason != NULL)
 		st->sql_reason = reason;
 	inspect_target(rel, st, self);
-	st->triggers = row_triggers(rel, st->stock_attno, st->guard_function);
+	st->triggers = row_triggers(rel, st);
 	st->plain = is_plain(rel, st->triggers);
 
 	MemoryContextSwitchTo(cxt);
@@ -1377,10 +1390,7 @@ change_registrations(Relation reg, Datum *values, int nstatements,
 	GetUserIdAndSecContext(&userid, &sec_context);
 	SetUserIdAndSecContext(reg->rd_rel->relowner,
 						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	guc_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	guc_level = restrict_search_path();
 
 	if (DatumGetInt32(values[5]) == LOCK_WAIT_UNSET)
 		nulls[5] = 'n';
