@@ -39,6 +39,22 @@ GRANT SELECT (id) ON product TO regress_purchase_clerk;
 SET ROLE regress_purchase_clerk;
 UPDATE product SET stock = 11 WHERE id = 1;
 RESET ROLE;
+-- with the figures and without the product, for who may read just those
+REVOKE SELECT (id) ON product FROM regress_purchase_clerk;
+GRANT SELECT (stock) ON product TO regress_purchase_clerk;
+SET ROLE regress_purchase_clerk;
+UPDATE product SET stock = 11;
+RESET ROLE;
+-- and without either for whom row security applies to, who may not see all rows
+GRANT SELECT ON product TO regress_purchase_clerk;
+ALTER TABLE product ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_row ON product USING (true);
+SET ROLE regress_purchase_clerk;
+UPDATE product SET stock = 11;
+RESET ROLE;
+DROP POLICY every_row ON product;
+ALTER TABLE product DISABLE ROW LEVEL SECURITY;
+REVOKE SELECT ON product FROM regress_purchase_clerk;
 \set VERBOSITY terse
 
 -- whatever the statement is
@@ -157,7 +173,36 @@ CREATE TRIGGER ride AFTER UPDATE ON box_0 FOR EACH ROW
     EXECUTE FUNCTION ride('UPDATE box SET stock = 3 WHERE id = 0', '');
 SELECT purchase(0, 1, 'box');
 SELECT * FROM box ORDER BY id;
+-- nor with a null for a figure, or with another one, where a view computes the key
+CREATE VIEW boxes AS SELECT id + 100 AS id, stock FROM box;
+SELECT purchase_attach('boxes', key_column => 'id');
+DROP TRIGGER ride ON box_0;
+CREATE TRIGGER ride AFTER UPDATE ON box_0 FOR EACH ROW
+    EXECUTE FUNCTION ride('UPDATE box SET stock = NULL WHERE id = 1', '');
+SELECT purchase(100, 5, 'boxes');
+DROP TRIGGER ride ON box_0;
+CREATE TRIGGER ride AFTER UPDATE ON box_0 FOR EACH ROW
+    EXECUTE FUNCTION ride('UPDATE box SET stock = 4 WHERE id = 1', '');
+DELETE FROM box WHERE id < 2;
+INSERT INTO box VALUES (0, 0), (1, NULL);
+SELECT purchase_restock(100, 4, 'boxes');
+DELETE FROM box WHERE id = 1;
+INSERT INTO box VALUES (1, 7);
+SELECT purchase_restock(100, 4, 'boxes');
+DROP VIEW boxes;
 DROP TABLE box;
+-- nor on another table, with the same key and figures
+CREATE TABLE twin (id integer PRIMARY KEY, stock integer);
+INSERT INTO twin VALUES (1, 5);
+SELECT purchase_attach('twin');
+SELECT purchase_guard('twin');
+CREATE TABLE open_twin AS SELECT * FROM twin;
+ALTER TABLE open_twin ADD PRIMARY KEY (id);
+SELECT purchase_attach('open_twin');
+CREATE TRIGGER ride AFTER UPDATE ON open_twin FOR EACH ROW
+    EXECUTE FUNCTION ride('UPDATE twin SET stock = %2$s WHERE id = 1 AND stock = %1$s', '');
+SELECT purchase(1, 1, 'open_twin');
+DROP TABLE twin, open_twin;
 CREATE TRIGGER ride AFTER UPDATE ON product FOR EACH ROW
     EXECUTE FUNCTION ride('UPDATE product SET stock = %1$s WHERE id = 1', '');
 SELECT purchase(1, 1);
@@ -285,6 +330,16 @@ SELECT purchase_guard('hall_0');
 SELECT purchase_attach('hall_0');
 SELECT purchase_guard('hall_0');
 SELECT purchase_guard('hall_0', false);
+-- what a partition has from its parent, it keeps when it is attached by itself
+CREATE TABLE lot (id integer PRIMARY KEY, stock integer, spare integer) PARTITION BY RANGE (id);
+CREATE TABLE lot_0 PARTITION OF lot DEFAULT;
+INSERT INTO lot VALUES (1, 5, 5);
+SELECT purchase_attach('lot');
+SELECT purchase_guard('lot');
+SELECT purchase_attach('lot_0', 'spare');
+UPDATE lot SET spare = 6;
+UPDATE lot SET stock = 6;
+DROP TABLE lot;
 -- a partition's own guard gives way to the whole table's
 SELECT purchase_guard('hall', false);
 SELECT purchase_guard('hall_0');

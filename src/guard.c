@@ -142,8 +142,7 @@ is_announced(TriggerData *trigdata, AttrNumber attno)
 		return false;
 
 	stock = stock_of(rel, attno, trigdata->tg_trigtuple, &isnull);
-	if (isnull == announced->old_known ||
-		(!isnull && stock != announced->old_stock))
+	if (isnull == announced->old_known || stock != announced->old_stock)
 		return false;
 	stock = stock_of(rel, attno, trigdata->tg_newtuple, &isnull);
 	if (isnull || stock != announced->new_stock)

@@ -45,6 +45,7 @@
 #include "parser/parsetree.h"
 #include "rewrite/prs2lock.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -698,9 +699,12 @@ stock_is_in_key(Relation rel, AttrNumber stock_attno)
 static void
 inspect_below(StockTable *st, const char *stock_column)
 {
-	List	   *relids = find_all_inheritors(st->target, AccessShareLock, NULL);
+	List	   *relids;
 	ListCell   *lc;
 
+	/* below a view, nobody has locked it yet */
+	LockRelationOid(st->target, AccessShareLock);
+	relids = find_all_inheritors(st->target, AccessShareLock, NULL);
 	foreach(lc, relids)
 	{
 		Relation	rel = table_open(lfirst_oid(lc), NoLock);
