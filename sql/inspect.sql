@@ -24,6 +24,24 @@ UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'i'::regclass;
 SELECT purchase_attach('goods', key_column => 'id');
 UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'i'::regclass;
 SELECT purchase_attach('goods', key_column => 'id');
+-- of two indexes it is the one that can't be deferred
+ALTER TABLE goods ADD UNIQUE (id) DEFERRABLE;
+SELECT reason FROM purchase_stock_tables WHERE reason <> 'purchase.engine is sql';
+DROP INDEX i;
+SELECT reason FROM purchase_stock_tables;
+CREATE UNIQUE INDEX i ON goods (id);
+SELECT reason FROM purchase_stock_tables WHERE reason <> 'purchase.engine is sql';
+-- a primary key of one column, and more in its index
+CREATE TABLE wider (id integer, stock integer, PRIMARY KEY (id) INCLUDE (stock));
+SELECT purchase_attach('wider', is_default => false);
+-- where no index says what is unique: a partitioned table's key that it is not
+-- partitioned by, a view's key that has no order, and one that can but be equal
+CREATE TABLE parts (id integer, shop integer, stock integer) PARTITION BY LIST (shop);
+SELECT purchase_attach('parts', key_column => 'id');
+CREATE VIEW keys AS SELECT id::text::json AS document, id::text::xid AS transaction, stock FROM goods;
+SELECT purchase_attach('keys', key_column => 'document');
+SELECT purchase_attach('keys', key_column => 'transaction');
+DROP VIEW keys;
 -- a stock that no UPDATE can write
 CREATE TABLE counted (id integer PRIMARY KEY, stock integer GENERATED ALWAYS AS IDENTITY);
 SELECT purchase_attach('counted');
@@ -37,7 +55,7 @@ DROP TABLE heir;
 SELECT purchase_guard('goods');
 ALTER TABLE goods DISABLE TRIGGER USER;
 SELECT purchase_attach('goods', key_column => 'id', lock_wait => '1s');
-SELECT tgenabled FROM pg_trigger WHERE tgrelid = 'goods'::regclass;
+SELECT tgenabled FROM pg_trigger WHERE tgrelid = 'goods'::regclass AND NOT tgisinternal;
 
-DROP TABLE goods, counted, by_default;
+DROP TABLE goods, wider, parts, counted, by_default;
 DROP EXTENSION purchase;

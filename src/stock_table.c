@@ -445,7 +445,7 @@ find_key_index(Relation rel, Form_pg_attribute att, StockTable *st)
 	}
 	list_free(indexes);
 
-	if (OidIsValid(st->index) && !immediate && st->sql_reason == NULL)
+	if (OidIsValid(st->index) && !immediate)
 		st->sql_reason = "the unique constraint of the key is deferrable";
 	return OidIsValid(st->index);
 }
@@ -534,15 +534,15 @@ inspect_key_column(Relation rel, StockTable *st, Misfit *why)
 	st->key_collation = att->attcollation;
 
 	if (relkind == RELKIND_VIEW || relkind == RELKIND_FOREIGN_TABLE ||
-		(relkind == RELKIND_PARTITIONED_TABLE && has_foreign_partition(rel) &&
-		 !find_key_index(rel, att, st)))
+		(relkind == RELKIND_PARTITIONED_TABLE && has_foreign_partition(rel)))
 	{
 		/* no index can say what is unique there */
 		TypeCacheEntry *type = lookup_type_cache(st->key_type,
 												 TYPECACHE_EQ_OPR |
 												 TYPECACHE_CMP_PROC);
 
-		if (!OidIsValid(type->eq_opr) || !OidIsValid(type->cmp_proc))
+		/* what has an order can be equal, too */
+		if (!OidIsValid(type->cmp_proc))
 			return misfit(why, ERRCODE_DATATYPE_MISMATCH,
 						  psprintf("Column \"%s\" is of type %s, which has no order.",
 								   st->key_column,
