@@ -14,8 +14,12 @@
 
 EXTENSION = purchase
 MODULE_big = purchase
-DATA = purchase--1.0.sql
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+
+# The install script, of its parts: each needs those before it.
+DATA_built = purchase--$(extversion).sql
+SQL_PARTS = $(patsubst %,src/sql/%.sql,head registration calls doctor)
+extversion := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" purchase.control)
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,\
@@ -35,6 +39,9 @@ server_headers := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
 
 ifneq (,$(wildcard $(server_headers)/postgres.h))
 include $(PGXS)
+
+$(DATA_built): $(SQL_PARTS) purchase.control Makefile
+	awk 'FNR == 1 && NR > 1 { print "" } 1' $(SQL_PARTS) >$@
 
 # What was built for one server is built anew for another.
 $(OBJS) $(OBJS:.o=.bc): .built-for $(wildcard src/*.h)

@@ -1,0 +1,178 @@
+--
+-- Sales. Not STRICT: a NULL quantity must not silently sell nothing.
+--
+CREATE FUNCTION purchase(product_id bigint, qty bigint,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_bigint'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase(bigint, bigint, regclass) IS
+    'sells a quantity of a product and returns what remains, or raises SK001 (product not found), SK002 (out of stock), SK003 (insufficient quantity) or 55P03 (busy)';
+
+CREATE FUNCTION purchase(product_id uuid, qty bigint,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_uuid'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase(uuid, bigint, regclass) IS
+    'sells a quantity of a product and returns what remains, or raises SK001 (product not found), SK002 (out of stock), SK003 (insufficient quantity) or 55P03 (busy)';
+
+CREATE FUNCTION purchase(product_id text, qty bigint,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_text'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase(text, bigint, regclass) IS
+    'sells a quantity of a product and returns what remains, or raises SK001 (product not found), SK002 (out of stock), SK003 (insufficient quantity) or 55P03 (busy)';
+
+CREATE FUNCTION purchase_try(product_id bigint, qty bigint,
+    stock_table regclass DEFAULT NULL,
+    OUT outcome text, OUT remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_try_bigint'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_try(bigint, bigint, regclass) IS
+    'sells a quantity of a product, or says why not without raising: sold, product_not_found, out_of_stock, insufficient_quantity or busy';
+
+CREATE FUNCTION purchase_try(product_id uuid, qty bigint,
+    stock_table regclass DEFAULT NULL,
+    OUT outcome text, OUT remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_try_uuid'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_try(uuid, bigint, regclass) IS
+    'sells a quantity of a product, or says why not without raising: sold, product_not_found, out_of_stock, insufficient_quantity or busy';
+
+CREATE FUNCTION purchase_try(product_id text, qty bigint,
+    stock_table regclass DEFAULT NULL,
+    OUT outcome text, OUT remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_try_text'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_try(text, bigint, regclass) IS
+    'sells a quantity of a product, or says why not without raising: sold, product_not_found, out_of_stock, insufficient_quantity or busy';
+
+CREATE FUNCTION purchase_restock(product_id bigint, qty bigint,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_restock_bigint'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_restock(bigint, bigint, regclass) IS
+    'adds a quantity to a product and returns the new stock; waits for the row lock';
+
+CREATE FUNCTION purchase_restock(product_id uuid, qty bigint,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_restock_uuid'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_restock(uuid, bigint, regclass) IS
+    'adds a quantity to a product and returns the new stock; waits for the row lock';
+
+CREATE FUNCTION purchase_restock(product_id text, qty bigint,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_restock_text'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_restock(text, bigint, regclass) IS
+    'adds a quantity to a product and returns the new stock; waits for the row lock';
+
+CREATE FUNCTION purchase_set_stock(product_id bigint, stock bigint,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_set_stock_bigint'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_set_stock(bigint, bigint, regclass) IS
+    'sets the stock of a product to what was counted and returns what it was before; waits for the row lock';
+
+CREATE FUNCTION purchase_set_stock(product_id uuid, stock bigint,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_set_stock_uuid'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_set_stock(uuid, bigint, regclass) IS
+    'sets the stock of a product to what was counted and returns what it was before; waits for the row lock';
+
+CREATE FUNCTION purchase_set_stock(product_id text, stock bigint,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_set_stock_text'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_set_stock(text, bigint, regclass) IS
+    'sets the stock of a product to what was counted and returns what it was before; waits for the row lock';
+
+CREATE FUNCTION purchase_available(product_id bigint,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_available_bigint'
+    LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_available(bigint, regclass) IS
+    'the stock of a product, read without a lock';
+
+CREATE FUNCTION purchase_available(product_id uuid,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_available_uuid'
+    LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_available(uuid, regclass) IS
+    'the stock of a product, read without a lock';
+
+CREATE FUNCTION purchase_available(product_id text,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_available_text'
+    LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_available(text, regclass) IS
+    'the stock of a product, read without a lock';
+
+--
+-- Carts. The text form takes an array as text: it is the one that an untyped
+-- parameter resolves to.
+--
+CREATE FUNCTION purchase_cart(product_ids bigint[], qtys bigint[],
+    stock_table regclass DEFAULT NULL)
+    RETURNS TABLE (product_id bigint, qty bigint, remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_cart_array'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION purchase_cart(bigint[], bigint[], regclass) IS
+    'sells all lines of a cart, or raises one error that names every line that failed';
+
+CREATE FUNCTION purchase_cart(product_ids uuid[], qtys bigint[],
+    stock_table regclass DEFAULT NULL)
+    RETURNS TABLE (product_id uuid, qty bigint, remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_cart_array'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION purchase_cart(uuid[], bigint[], regclass) IS
+    'sells all lines of a cart, or raises one error that names every line that failed';
+
+CREATE FUNCTION purchase_cart(product_ids text[], qtys bigint[],
+    stock_table regclass DEFAULT NULL)
+    RETURNS TABLE (product_id text, qty bigint, remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_cart_array'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION purchase_cart(text[], bigint[], regclass) IS
+    'sells all lines of a cart, or raises one error that names every line that failed';
+
+CREATE FUNCTION purchase_cart(product_ids text, qtys bigint[],
+    stock_table regclass DEFAULT NULL)
+    RETURNS TABLE (product_id text, qty bigint, remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_cart_text'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION purchase_cart(text, bigint[], regclass) IS
+    'sells all lines of a cart, or raises one error that names every line that failed';
+
+CREATE FUNCTION purchase_try_cart(product_ids bigint[], qtys bigint[],
+    stock_table regclass DEFAULT NULL)
+    RETURNS TABLE (product_id bigint, qty bigint, outcome text, remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_try_cart_array'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION purchase_try_cart(bigint[], bigint[], regclass) IS
+    'sells all lines of a cart, or none and says of each line why not, without raising';
+
+CREATE FUNCTION purchase_try_cart(product_ids uuid[], qtys bigint[],
+    stock_table regclass DEFAULT NULL)
+    RETURNS TABLE (product_id uuid, qty bigint, outcome text, remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_try_cart_array'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION purchase_try_cart(uuid[], bigint[], regclass) IS
+    'sells all lines of a cart, or none and says of each line why not, without raising';
+
+CREATE FUNCTION purchase_try_cart(product_ids text[], qtys bigint[],
+    stock_table regclass DEFAULT NULL)
+    RETURNS TABLE (product_id text, qty bigint, outcome text, remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_try_cart_array'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION purchase_try_cart(text[], bigint[], regclass) IS
+    'sells all lines of a cart, or none and says of each line why not, without raising';
+
+CREATE FUNCTION purchase_try_cart(product_ids text, qtys bigint[],
+    stock_table regclass DEFAULT NULL)
+    RETURNS TABLE (product_id text, qty bigint, outcome text, remaining bigint)
+    AS 'MODULE_PATHNAME', 'purchase_try_cart_text'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION purchase_try_cart(text, bigint[], regclass) IS
+    'sells all lines of a cart, or none and says of each line why not, without raising';
