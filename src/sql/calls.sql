@@ -1,5 +1,12 @@
 --
--- Sales. Not STRICT: a NULL quantity must not silently sell nothing.
+-- The calls, each once for every type of a key: bigint, uuid and text. So \df
+-- shows what they take, and a bigint or a uuid needs no conversion. A key
+-- without a type, as a literal or a driver's parameter may be, goes to the text
+-- form, as PostgreSQL prefers strings, and is read as what the column's type
+-- makes of it. A polymorphic form would fail there: "could not determine
+-- polymorphic type".
+--
+-- Not STRICT: a NULL quantity must not silently sell nothing.
 --
 CREATE FUNCTION purchase(product_id bigint, qty bigint,
     stock_table regclass DEFAULT NULL)
@@ -110,8 +117,8 @@ COMMENT ON FUNCTION purchase_available(text, regclass) IS
     'the stock of a product, read without a lock';
 
 --
--- Carts. The text form takes an array as text: it is the one that an untyped
--- parameter resolves to.
+-- Carts. Of array types, none is preferred: an array without a type goes to the
+-- form for text, too.
 --
 CREATE FUNCTION purchase_cart(product_ids bigint[], qtys bigint[],
     stock_table regclass DEFAULT NULL)
