@@ -7,10 +7,12 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "commands/trigger.h"
+#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
@@ -247,58 +249,87 @@ purchase_detach(PG_FUNCTION_ARGS)
 }
 
 /*
+ * The codes of some reasons, as an array of text.
+ */
+static Datum
+reason_codes(uint32 reasons)
+{
+	Datum		codes[N_SQL_REASONS];
+	int			n = 0;
+
+	for (int i = 0; i < N_SQL_REASONS; i++)
+		if (reasons & SQL_REASON(i))
+			codes[n++] = CStringGetTextDatum(sql_reason_code(i));
+	return PointerGetDatum(construct_array(codes, n, TEXTOID, -1, false,
+										   TYPALIGN_INT));
+}
+
+/*
+ * What would serve the current user, and why it is not the row engine.  NULL, and
+ * why in words, if the table no longer fits its registration.
+ */
+static const char *
+serving_engine(Oid self, Relation rel, uint32 *reasons, const char **why_none)
+{
+	Registration registration = {.relid = RelationGetRelid(rel)};
+	StockTable *st;
+	Misfit		why = {.more_args = ""};
+
+	if (!find_registration(self, &registration))
+	{
+		*why_none = "the table is not attached";
+		return NULL;
+	}
+	st = inspect(self, rel, registration.key_column,
+				 registration.stock_column, CurrentMemoryContext, &why);
+	if (st == NULL)
+	{
+		*why_none = why.detail;
+		return NULL;
+	}
+	*reasons = engine_reasons(st, rel);
+	if (purchase_engine == ENGINE_SQL)
+		*reasons |= SQL_REASON(SQL_SETTING);
+	return *reasons != 0 ? engine_sql.name : engine_row.name;
+}
+
+/*
  * purchase_stock_table_engine(stock_table regclass)
- * returns (engine text, reason text)
+ * returns (engine text, reason text, reasons text[])
  *
- * For the view purchase_stock_tables: the engine that would serve the current
- * user, and why it is not the row engine.  A registration that no longer fits
- * has no engine.
+ * For the view purchase_stock_tables and for purchase_check(): the engine that
+ * would serve the current user, and why it is not the row engine, the first
+ * reason in words and the codes of all reasons.  A registration that no longer
+ * fits has no engine, and no codes.
  */
 Datum
 purchase_stock_table_engine(PG_FUNCTION_ARGS)
 {
-	Oid			relid = PG_GETARG_OID(0);
 	Relation	rel;
 	TupleDesc	desc;
-	Datum		values[2];
-	bool		nulls[2] = {true, true};
+	Datum		values[3];
+	bool		nulls[3] = {true, true, true};
 	const char *engine = NULL;
-	const char *reason = NULL;
+	const char *reason = "the table was dropped";
+	uint32		reasons = 0;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
-	rel = try_relation_open(relid, AccessShareLock);
-	if (rel == NULL)
-		reason = "the table was dropped";
-	else
+	rel = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
+	if (rel != NULL)
 	{
-		Oid			self = fcinfo->flinfo->fn_oid;
-		Registration registration = {.relid = relid};
-		StockTable *st = NULL;
-		Misfit		why = {.more_args = ""};
-
-		if (!find_registration(self, &registration))
-			reason = "the table is not attached";
-		else
-		{
-			st = inspect(self, rel, registration.key_column,
-						 registration.stock_column, CurrentMemoryContext, &why);
-			reason = st ? engine_reason(st, rel) : why.detail;
-		}
-		if (st != NULL)
-		{
-			if (reason == NULL && purchase_engine == ENGINE_SQL)
-				reason = "purchase.engine is sql";
-			engine = reason ? engine_sql.name : engine_row.name;
-		}
+		engine = serving_engine(fcinfo->flinfo->fn_oid, rel, &reasons,
+								&reason);
 		relation_close(rel, AccessShareLock);
 	}
 
 	if (engine != NULL)
 	{
 		values[0] = CStringGetTextDatum(engine);
-		nulls[0] = false;
+		values[2] = reason_codes(reasons);
+		nulls[0] = nulls[2] = false;
+		reason = sql_reason_text(reasons);
 	}
 	if (reason != NULL)
 	{

@@ -3,8 +3,8 @@
  *	  The row engine: one index scan and one tuple update, with no parser,
  *	  planner or executor start-up in between.
  *
- * Its preconditions are checked when it is chosen (table_sql_reason() and
- * engine_reason() in stock_table.c): an ordinary heap table, no row security
+ * Its preconditions are checked when it is chosen (table_sql_reasons()
+ * in inspect.c, engine_reasons() in engine.c): an ordinary heap table, no row security
  * for this user, no rules, statement triggers or transition tables, and a
  * valid, immediate, non-partial unique btree index on just the key column.
  *

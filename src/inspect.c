@@ -180,7 +180,7 @@ inspect_stock_column(Relation rel, StockTable *st, Misfit *why)
 							   RelationGetRelationName(rel)),
 					  "Attach the table below it.");
 	if (st->stock_type != att->atttypid)
-		st->sql_reason = "the stock column is of a domain type";
+		st->sql_reasons |= SQL_REASON(SQL_DOMAIN);
 	return true;
 }
 
@@ -236,7 +236,7 @@ find_key_index(Relation rel, Form_pg_attribute att, StockTable *st)
 	list_free(indexes);
 
 	if (OidIsValid(st->index) && !immediate)
-		st->sql_reason = "the unique constraint of the key is deferrable";
+		st->sql_reasons |= SQL_REASON(SQL_DEFERRABLE_KEY);
 	return OidIsValid(st->index);
 }
 
@@ -384,43 +384,46 @@ is_citus_table(Oid relid)
 }
 
 /*
- * The preconditions of the row engine that the table decides; see
- * engine_reason() for those that depend on the user.
+ * Why the row engine can't serve this table: the preconditions that hold or don't
+ * as long as its definition stays the same.  See engine_reasons() for those that
+ * depend on the user.
  */
-static const char *
-table_sql_reason(Relation rel)
+static uint32
+table_sql_reasons(Relation rel)
 {
 	Form_pg_class form = rel->rd_rel;
 	TriggerDesc *trig;
+	uint32		reasons = 0;
 
 	switch (form->relkind)
 	{
 		case RELKIND_PARTITIONED_TABLE:
-			return "the table is partitioned";
+			return SQL_REASON(SQL_PARTITIONED);
 		case RELKIND_VIEW:
-			return "it is a view";
+			return SQL_REASON(SQL_VIEW);
 		case RELKIND_FOREIGN_TABLE:
-			return "it is a foreign table";
+			return SQL_REASON(SQL_FOREIGN_TABLE);
 	}
 	if (form->relam != HEAP_TABLE_AM_OID)
-		return "its access method is not heap";
+		reasons |= SQL_REASON(SQL_ACCESS_METHOD);
 	if (form->relhassubclass &&
 		find_inheritance_children(RelationGetRelid(rel), NoLock) != NIL)
-		return "other tables inherit from the table";
+		reasons |= SQL_REASON(SQL_INHERITANCE);
+	if (is_citus_table(RelationGetRelid(rel)))
+		reasons |= SQL_REASON(SQL_CITUS);
+
+	/* not earlier: a look into a catalog may replace them */
 	if (rel->rd_rules != NULL)
-		return "the table has rules";
-	/* not earlier: a look into a catalog may replace it */
+		reasons |= SQL_REASON(SQL_RULES);
 	trig = rel->trigdesc;
 	if (trig != NULL &&
 		(trig->trig_update_before_statement ||
 		 trig->trig_update_after_statement))
-		return "the table has statement triggers on UPDATE";
+		reasons |= SQL_REASON(SQL_STATEMENT_TRIGGERS);
 	if (trig != NULL &&
 		(trig->trig_update_new_table || trig->trig_update_old_table))
-		return "the table has triggers with transition tables";
-	if (is_citus_table(RelationGetRelid(rel)))
-		return "the table is distributed by Citus";
-	return NULL;
+		reasons |= SQL_REASON(SQL_TRANSITION_TABLES);
+	return reasons;
 }
 
 /*
@@ -649,7 +652,6 @@ inspect(Oid self, Relation rel, const char *key_column,
 											  ALLOCSET_SMALL_SIZES);
 	MemoryContext oldcxt = MemoryContextSwitchTo(cxt);
 	StockTable *st = palloc0(sizeof(StockTable));
-	const char *reason;
 	bool		fits;
 
 	st->relid = RelationGetRelid(rel);
@@ -667,9 +669,7 @@ inspect(Oid self, Relation rel, const char *key_column,
 		MemoryContextDelete(cxt);
 		return NULL;
 	}
-	reason = table_sql_reason(rel);
-	if (reason != NULL)
-		st->sql_reason = reason;
+	st->sql_reasons |= table_sql_reasons(rel);
 	inspect_target(rel, st, self);
 	st->triggers = row_triggers(rel, st);
 	st->plain = is_plain(rel, st->triggers);

@@ -143,6 +143,29 @@ typedef enum RowTriggers
 	ROW_TRIGGERS_USER,			/* may do anything */
 } RowTriggers;
 
+/* Why the sql engine serves a table, in order of precedence; see engine.c. */
+typedef enum SqlReason
+{
+	SQL_PARTITIONED,
+	SQL_VIEW,
+	SQL_FOREIGN_TABLE,
+	SQL_ACCESS_METHOD,
+	SQL_INHERITANCE,
+	SQL_RULES,
+	SQL_STATEMENT_TRIGGERS,
+	SQL_TRANSITION_TABLES,
+	SQL_CITUS,
+	SQL_DEFERRABLE_KEY,
+	SQL_DOMAIN,
+	SQL_OLD_SNAPSHOT_THRESHOLD,
+	SQL_ROW_SECURITY,
+	SQL_NEW_INDEX,
+	SQL_SETTING,
+	N_SQL_REASONS
+} SqlReason;
+
+#define SQL_REASON(reason) ((uint32) 1 << (reason))
+
 /* What is known of an attached table. */
 struct StockTable
 {
@@ -187,7 +210,7 @@ struct StockTable
 
 	Oid			index;			/* unique index of the key, if a row engine
 								 * could use it */
-	const char *sql_reason;		/* why the sql engine serves it, or NULL */
+	uint32		sql_reasons;	/* SQL_REASON()s why the sql engine serves it */
 
 	Bitmapset  *selected_cols;	/* {key, stock} and {stock}, with the offset */
 	Bitmapset  *updated_cols;	/* of FirstLowInvalidHeapAttributeNumber */
@@ -323,7 +346,9 @@ extern bool guard_watches(Relation rel, Oid function, AttrNumber attno);
 extern void guard_follow(Relation rel, Oid function, AttrNumber attno);
 
 /* engine.c */
-extern const char *engine_reason(StockTable *st, Relation rel);
+extern uint32 engine_reasons(StockTable *st, Relation rel);
+extern const char *sql_reason_code(SqlReason reason);
+extern const char *sql_reason_text(uint32 reasons);
 extern void choose_engine(Cart *cart, LOCKMODE lockmode);
 
 /* stock_table.c */
