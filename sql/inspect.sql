@@ -57,5 +57,78 @@ ALTER TABLE goods DISABLE TRIGGER USER;
 SELECT purchase_attach('goods', key_column => 'id', lock_wait => '1s');
 SELECT tgenabled FROM pg_trigger WHERE tgrelid = 'goods'::regclass AND NOT tgisinternal;
 
+-- each reason for the sql engine, one at a time
+CREATE TABLE plain (id integer PRIMARY KEY, stock integer);
+SELECT purchase_attach('plain', is_default => false);
+CREATE FUNCTION codes(regclass) RETURNS text[] LANGUAGE sql
+    AS $$ SELECT array_remove(reasons, 'setting') FROM purchase_stock_table_engine($1) $$;
+SELECT codes('plain');
+CREATE ACCESS METHOD another_heap TYPE TABLE HANDLER heap_tableam_handler;
+CREATE TABLE other (id integer PRIMARY KEY, stock integer) USING another_heap;
+SELECT purchase_attach('other', is_default => false);
+SELECT codes('other');
+CREATE TABLE heir () INHERITS (plain);
+SELECT codes('plain');
+DROP TABLE heir;
+CREATE RULE r AS ON UPDATE TO plain DO ALSO NOTHING;
+SELECT codes('plain');
+DROP RULE r ON plain;
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER t BEFORE UPDATE ON plain EXECUTE FUNCTION nothing();
+SELECT codes('plain');
+DROP TRIGGER t ON plain;
+CREATE TRIGGER t AFTER UPDATE ON plain EXECUTE FUNCTION nothing();
+SELECT codes('plain');
+DROP TRIGGER t ON plain;
+-- those of transition tables are for statements, too, or for rows
+CREATE TRIGGER t AFTER UPDATE ON plain REFERENCING OLD TABLE AS o FOR EACH ROW EXECUTE FUNCTION nothing();
+SELECT codes('plain');
+DROP TRIGGER t ON plain;
+CREATE TRIGGER t AFTER UPDATE ON plain REFERENCING NEW TABLE AS n FOR EACH ROW EXECUTE FUNCTION nothing();
+SELECT codes('plain');
+DROP TRIGGER t ON plain;
+-- other events' are none
+CREATE TRIGGER t AFTER INSERT ON plain REFERENCING NEW TABLE AS n EXECUTE FUNCTION nothing();
+CREATE TRIGGER u AFTER DELETE OR TRUNCATE ON plain EXECUTE FUNCTION nothing();
+SELECT codes('plain');
+DROP TRIGGER t ON plain;
+DROP TRIGGER u ON plain;
+-- what Citus would leave
+SET allow_system_table_mods = on;
+CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass);
+INSERT INTO pg_catalog.pg_dist_partition VALUES ('goods');
+SELECT codes('plain');
+INSERT INTO pg_catalog.pg_dist_partition VALUES ('plain');
+SELECT codes('plain');
+DROP TABLE pg_catalog.pg_dist_partition;
+RESET allow_system_table_mods;
+CREATE DOMAIN units AS integer;
+ALTER TABLE plain ALTER stock TYPE units;
+SELECT codes('plain');
+ALTER TABLE plain DROP CONSTRAINT plain_pkey, ADD PRIMARY KEY (id) DEFERRABLE;
+SELECT codes('plain');
+CREATE RULE r AS ON UPDATE TO plain DO ALSO NOTHING;
+CREATE TRIGGER t AFTER UPDATE ON plain REFERENCING OLD TABLE AS o EXECUTE FUNCTION nothing();
+SELECT codes('plain');
+SELECT reason FROM purchase_stock_tables WHERE stock_table = 'plain'::regclass;
+-- and of who asks
+CREATE ROLE regress_purchase_clerk;
+DROP TABLE plain;
+CREATE TABLE plain (id integer PRIMARY KEY, stock integer);
+SELECT purchase_attach('plain', is_default => false);
+ALTER TABLE plain ENABLE ROW LEVEL SECURITY;
+SELECT codes('plain');
+SET ROLE regress_purchase_clerk;
+SELECT codes('plain');
+RESET ROLE;
+-- what is not attached has neither
+SELECT * FROM purchase_stock_table_engine('counted');
+DROP ROLE regress_purchase_clerk;
+DROP FUNCTION codes;
+DROP TABLE plain, other;
+DROP ACCESS METHOD another_heap;
+DROP FUNCTION nothing;
+DROP DOMAIN units;
+
 DROP TABLE goods, wider, parts, counted, by_default;
 DROP EXTENSION purchase;

@@ -28,26 +28,6 @@
 
 #include "purchase.h"
 
-static const struct
-{
-	const char *name;
-	int			sqlerrcode;
-}			outcomes[] =
-{
-	[OUTCOME_AVAILABLE] = {"available", 0},
-	[OUTCOME_SOLD] = {"sold", 0},
-	[OUTCOME_BUSY] = {"busy", ERRCODE_LOCK_NOT_AVAILABLE},
-	[OUTCOME_INSUFFICIENT_QUANTITY] = {"insufficient_quantity", ERRCODE_INSUFFICIENT_QUANTITY},
-	[OUTCOME_OUT_OF_STOCK] = {"out_of_stock", ERRCODE_OUT_OF_STOCK},
-	[OUTCOME_PRODUCT_NOT_FOUND] = {"product_not_found", ERRCODE_PRODUCT_NOT_FOUND},
-};
-
-const char *
-outcome_name(Outcome outcome)
-{
-	return outcomes[outcome].name;
-}
-
 /*
  * The worst outcome of a cart's lines.
  */
@@ -144,7 +124,7 @@ raise_cart(Cart *cart)
 	}
 
 	ereport(ERROR,
-			(errcode(outcomes[outcome].sqlerrcode),
+			(errcode(outcome_sqlstate(outcome)),
 			 nfailed == 1 ? errmsg_line(cart, worst) :
 			 errmsg("%d of %d products cannot be sold",
 					nfailed, cart->nlines),
@@ -163,40 +143,6 @@ raise_cart(Cart *cart)
  * Subtransactions and waiting
  * ----------------------------------------------------------------
  */
-
-/*
- * Call a function in a subtransaction, and roll that back if the function
- * throws an error or returns false.  Returns the error, if any, in the caller's
- * context.
- */
-ErrorData *
-run_in_subtransaction(bool (*fn) (void *), void *arg)
-{
-	MemoryContext cxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(cxt);
-	PG_TRY();
-	{
-		if (fn(arg))
-			ReleaseCurrentSubTransaction();
-		else
-			RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(cxt);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(cxt);
-	CurrentResourceOwner = owner;
-	return error;
-}
 
 /*
  * Lock a line's row, waiting as long as purchase.lock_wait allows.

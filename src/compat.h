@@ -136,6 +136,25 @@ compat_heap_page_prune_opt(Relation rel, Buffer buffer)
 }
 
 /*
+ * Be deaf to the caller's search_path, until AtEOXact_GUC() of the level that is
+ * returned.
+ */
+static inline int
+compat_restrict_search_path(void)
+{
+	int			guc_level = NewGUCNestLevel();
+
+#if PG_VERSION_NUM >= 170000
+	RestrictSearchPath();
+#else
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+#endif
+	return guc_level;
+}
+
+/*
  * Before 17, rows that a snapshot sees could be made to vanish.
  */
 #if PG_VERSION_NUM >= 170000

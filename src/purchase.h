@@ -25,6 +25,7 @@
 #include "fmgr.h"
 #include "nodes/bitmapset.h"
 #include "utils/relcache.h"
+#include "utils/reltrigger.h"
 
 #include "compat.h"
 #include "errors.h"
@@ -142,6 +143,29 @@ typedef enum RowTriggers
 	ROW_TRIGGERS_USER,			/* may do anything */
 } RowTriggers;
 
+/* Why the sql engine serves a table, in order of precedence; see engine.c. */
+typedef enum SqlReason
+{
+	SQL_PARTITIONED,
+	SQL_VIEW,
+	SQL_FOREIGN_TABLE,
+	SQL_ACCESS_METHOD,
+	SQL_INHERITANCE,
+	SQL_RULES,
+	SQL_STATEMENT_TRIGGERS,
+	SQL_TRANSITION_TABLES,
+	SQL_CITUS,
+	SQL_DEFERRABLE_KEY,
+	SQL_DOMAIN,
+	SQL_OLD_SNAPSHOT_THRESHOLD,
+	SQL_ROW_SECURITY,
+	SQL_NEW_INDEX,
+	SQL_SETTING,
+	N_SQL_REASONS
+} SqlReason;
+
+#define SQL_REASON(reason) ((uint32) 1 << (reason))
+
 /* What is known of an attached table. */
 struct StockTable
 {
@@ -186,7 +210,7 @@ struct StockTable
 
 	Oid			index;			/* unique index of the key, if a row engine
 								 * could use it */
-	const char *sql_reason;		/* why the sql engine serves it, or NULL */
+	uint32		sql_reasons;	/* SQL_REASON()s why the sql engine serves it */
 
 	Bitmapset  *selected_cols;	/* {key, stock} and {stock}, with the offset */
 	Bitmapset  *updated_cols;	/* of FirstLowInvalidHeapAttributeNumber */
@@ -283,6 +307,17 @@ typedef struct Registration
 	int			lock_wait;		/* ms, or LOCK_WAIT_UNSET */
 } Registration;
 
+/* Why a table can't be, or can no longer be, a stock table. */
+typedef struct Misfit
+{
+	int			sqlerrcode;
+	char	   *detail;
+	char	   *hint;
+
+	/* to repeat in a hint: further arguments of the call */
+	const char *more_args;
+} Misfit;
+
 /* cart.c */
 extern void cart_sell(Cart *cart);
 extern void cart_try_sell(Cart *cart);
@@ -290,28 +325,70 @@ extern void cart_restock(Cart *cart);
 extern void cart_set_stock(Cart *cart);
 extern void cart_read(Cart *cart);
 extern int64 line_new_stock(Cart *cart, Line *line);
+
+/* outcome.c */
 extern const char *outcome_name(Outcome outcome);
+extern int	outcome_sqlstate(Outcome outcome);
+
+/* wait.c */
 extern ErrorData *run_in_subtransaction(bool (*fn) (void *), void *arg);
 
 /* guard.c */
+#define GUARD_FUNCTION "purchase_guard_stock"
+
 extern void guard_announce(Announcement *announcement, Cart *cart, Line *line);
 extern void guard_withdraw(Announcement *announcement);
+extern AttrNumber guarded_column(Trigger *trigger);
 extern Oid	guard_function(Oid self);
 extern bool guard_watches(Relation rel, Oid function, AttrNumber attno);
+
+/* guard_place.c */
 extern void guard_follow(Relation rel, Oid function, AttrNumber attno);
 
+/* engine.c */
+extern uint32 engine_reasons(StockTable *st, Relation rel);
+extern const char *sql_reason_code(SqlReason reason);
+extern const char *sql_reason_text(uint32 reasons);
+extern void choose_engine(Cart *cart, LOCKMODE lockmode);
+
 /* stock_table.c */
-extern bool find_registration(Oid self, Registration *registration);
-extern void check_registration(Oid self, Relation rel,
-							   Registration *registration);
-pg_noreturn extern void raise_not_attached(Relation rel);
-extern Relation open_owned_relation(Oid relid, LOCKMODE lockmode);
-extern char *relation_name(Relation rel);
-extern int	restrict_search_path(void);
-extern char *clip_key(char *text);
+extern void cache_init(void);
 extern void stock_table_open(Cart *cart);
 extern void stock_table_close(Cart *cart);
+
+/* inspect.c */
+extern StockTable *inspect(Oid self, Relation rel, const char *key_column,
+						   const char *stock_column, MemoryContext parent,
+						   Misfit *why);
+pg_noreturn extern void raise_misfit(Relation rel, Misfit *why);
+extern void check_registration(Oid self, Relation rel,
+							   Registration *registration);
+
+/* registration.c */
+extern Oid	registration_relid;
+extern bool registration_known;
+extern Oid	registration_oid(Oid self);
+extern bool find_registration(Oid self, Registration *registration);
+extern bool may_write_registrations(Relation reg);
+extern uint64 change_registrations(Relation reg, Datum *values,
+								   int nstatements,
+								   const char *const *statements);
+extern bool is_empty(Relation rel);
+extern char *last_default_owner(Relation reg);
+extern void remember_default_owner(Relation reg, Datum *values);
+
+/* of a statement on the registrations */
+#define N_VALUES 6
+
+/* relation.c */
+extern char *relation_literal(Oid relid);
+extern char *relation_name(Relation rel);
+pg_noreturn extern void raise_not_attached(Relation rel);
+extern Relation open_owned_relation(Oid relid, LOCKMODE lockmode);
+
+/* key.c */
 extern char *product_text(Datum product, Oid type);
+extern char *clip_key(char *text);
 extern bool stock_table_key(StockTable *st, Datum product, Oid type,
 							Datum *key);
 

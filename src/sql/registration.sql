@@ -64,10 +64,10 @@ COMMENT ON FUNCTION purchase_guard(regclass, boolean) IS
     'lets nothing but purchase change the stock of existing rows; other statements raise SK005 (stock guarded)';
 
 CREATE FUNCTION purchase_stock_table_engine(stock_table regclass,
-    OUT engine text, OUT reason text)
+    OUT engine text, OUT reason text, OUT reasons text[])
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT STABLE PARALLEL UNSAFE;
 COMMENT ON FUNCTION purchase_stock_table_engine(regclass) IS
-    'the engine that serves the current user on an attached table, and why not the row engine';
+    'the engine that serves the current user on an attached table, and why not the row engine: the first reason, and the codes of all';
 
 CREATE VIEW purchase_stock_tables AS
     SELECT r.stock_table, r.key_column, r.stock_column, r.is_default,

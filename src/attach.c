@@ -1,0 +1,356 @@
+/*
+ * attach.c
+ *	  SQL functions that attach and detach a table, and say what serves it.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/table.h"
+#include "commands/trigger.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "purchase.h"
+
+PG_FUNCTION_INFO_V1(purchase_attach);
+PG_FUNCTION_INFO_V1(purchase_detach);
+PG_FUNCTION_INFO_V1(purchase_stock_table_engine);
+PG_FUNCTION_INFO_V1(purchase_registration_changed);
+
+static bool
+is_member_of(const char *role)
+{
+	Oid			roleid = get_role_oid(role, true);
+
+	return OidIsValid(roleid) && has_privs_of_role(GetUserId(), roleid);
+}
+
+/*
+ * All calls that name no table sell from the default, and fire its triggers
+ * with their own rights.  So the first table ever attached is the default, but
+ * after that only who owns the present one may put another in its place.  If
+ * it was detached or dropped, that is up to its last owner and to those who may
+ * write the registrations.  The owner is remembered in a table of its own, by
+ * name, which can be dumped: an empty list of registrations says nothing.
+ */
+static bool
+becomes_default(Oid self, Relation reg, Oid relid, bool given, bool wanted)
+{
+	Registration current = {.relid = InvalidOid};
+	const char *owner;
+	bool		vacant;
+
+	if (given && !wanted)
+		return false;
+
+	vacant = !find_registration(self, &current) ||
+		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(current.relid));
+	if (current.relid == relid)
+		return true;
+	if (!vacant)
+	{
+		if (!given)
+			return false;
+		if (!owns_relation(current.relid, GetUserId()))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("must be owner of table %s to replace it as the default",
+							get_rel_name(current.relid)),
+					 errhint("Attach the table with is_default => false and name it in each call.")));
+		return true;
+	}
+
+	owner = last_default_owner(reg);
+	if ((owner == NULL && !OidIsValid(current.relid) && is_empty(reg)) ||
+		(owner != NULL && is_member_of(owner)) ||
+		may_write_registrations(reg))
+		return true;
+	ereport(given ? ERROR : NOTICE,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("only the owner of the last default stock table or of the extension can choose a new one"),
+			 given ?
+			 errhint("Attach the table with is_default => false and name it in each call.") :
+			 errhint("The table is attached: name it in each call.")));
+	return false;
+}
+
+/*
+ * A lock_wait as text, in the form that the setting takes.
+ */
+static int
+parse_lock_wait(const char *text)
+{
+	const char *hint = NULL;
+	int			result;
+
+	if (!parse_int(text, &result, GUC_UNIT_MS, &hint) || result < -1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for lock_wait: \"%s\"", text),
+				 hint ? errhint("%s", _(hint)) :
+				 errhint("Give it as the setting purchase.lock_wait takes it: '500ms', '2s', '0' or '-1'.")));
+	return result;
+}
+
+/*
+ * The arguments of purchase_attach that say nothing of the columns, for a hint.
+ */
+static char *
+further_args(FunctionCallInfo fcinfo)
+{
+	StringInfoData args;
+
+	initStringInfo(&args);
+	if (!PG_ARGISNULL(3))
+		appendStringInfo(&args, ", is_default => %s",
+						 PG_GETARG_BOOL(3) ? "true" : "false");
+	if (!PG_ARGISNULL(4))
+		appendStringInfo(&args, ", lock_wait => %s",
+						 quote_literal_cstr(text_to_cstring(PG_GETARG_TEXT_PP(4))));
+	return args.data;
+}
+
+/*
+ * purchase_attach(stock_table regclass, stock_column name, key_column name,
+ *				   is_default boolean, lock_wait text) returns void
+ *
+ * Register a table, or register it anew.  Its guard, if it has one, is put before
+ * the new stock column.
+ */
+Datum
+purchase_attach(PG_FUNCTION_ARGS)
+{
+	static const char *const statements[] = {
+		"DELETE FROM %1$s WHERE ($5 OR NOT is_default) AND NOT EXISTS"
+		" (SELECT FROM pg_class WHERE oid = stock_table)",
+		"UPDATE %1$s SET is_default = false"
+		" WHERE is_default AND $4 AND stock_table <> $1",
+		"INSERT INTO %1$s (stock_table, key_column, stock_column, is_default, lock_wait)"
+		" VALUES ($1, $2, $3, $4, $6) ON CONFLICT (stock_table) DO UPDATE"
+		" SET key_column = $2, stock_column = $3, is_default = $4, lock_wait = $6",
+	};
+	Oid			self = fcinfo->flinfo->fn_oid;
+	Relation	rel;
+	Relation	reg;
+	StockTable *st;
+	Misfit		why;
+	NameData	key_column;
+	NameData	stock_column;
+	int			lock_wait = LOCK_WAIT_UNSET;
+	bool		is_default;
+	Datum		values[N_VALUES];
+
+	PreventCommandIfReadOnly("purchase_attach()");
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null",
+						PG_ARGISNULL(0) ? "stock_table" : "stock_column")));
+	if (!PG_ARGISNULL(4))
+		lock_wait = parse_lock_wait(text_to_cstring(PG_GETARG_TEXT_PP(4)));
+
+	rel = open_owned_relation(PG_GETARG_OID(0), AccessShareLock);
+	why.more_args = further_args(fcinfo);
+	st = inspect(self, rel, PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)),
+				 NameStr(*PG_GETARG_NAME(1)), CurrentMemoryContext, &why);
+	if (st == NULL)
+		ereport(ERROR,
+				(errcode(why.sqlerrcode),
+				 errmsg("cannot attach \"%s\"", RelationGetRelationName(rel)),
+				 errdetail("%s", why.detail),
+				 errhint("%s", why.hint),
+				 errtable(rel)));
+	namestrcpy(&key_column, st->key_column);
+	namestrcpy(&stock_column, st->stock_column);
+
+	/* one at a time: two first ones would both become the default */
+	reg = table_open(registration_oid(self), ShareRowExclusiveLock);
+	is_default = becomes_default(self, reg, RelationGetRelid(rel),
+								 !PG_ARGISNULL(3),
+								 !PG_ARGISNULL(3) && PG_GETARG_BOOL(3));
+
+	values[0] = ObjectIdGetDatum(RelationGetRelid(rel));
+	values[1] = NameGetDatum(&key_column);
+	values[2] = NameGetDatum(&stock_column);
+	values[3] = BoolGetDatum(is_default);
+	values[4] = BoolGetDatum(may_write_registrations(reg));
+	values[5] = Int32GetDatum(lock_wait);
+	change_registrations(reg, values, lengthof(statements), statements);
+	remember_default_owner(reg, values);
+	guard_follow(rel, st->guard_function, st->stock_attno);
+
+	table_close(reg, NoLock);
+	relation_close(rel, NoLock);
+	PG_RETURN_VOID();
+}
+
+/*
+ * purchase_detach(stock_table regclass) returns void
+ *
+ * Forget a registration, and take the table's guard away.  The registration of a
+ * dropped table anybody may tidy away, unless it was the default.
+ */
+Datum
+purchase_detach(PG_FUNCTION_ARGS)
+{
+	static const char *const statements[] = {
+		"DELETE FROM %1$s WHERE stock_table = $1 AND ($5 OR NOT is_default"
+		" OR EXISTS (SELECT FROM pg_class WHERE oid = stock_table))",
+	};
+	Oid			self = fcinfo->flinfo->fn_oid;
+	Oid			relid;
+	Relation	rel = NULL;
+	Relation	reg;
+	NameData	unused = {""};
+	Datum		values[N_VALUES];
+
+	PreventCommandIfReadOnly("purchase_detach()");
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("stock_table must not be null")));
+
+	relid = PG_GETARG_OID(0);
+	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		rel = open_owned_relation(relid, AccessShareLock);
+
+	reg = table_open(registration_oid(self), ShareRowExclusiveLock);
+	values[0] = ObjectIdGetDatum(relid);
+	values[1] = values[2] = NameGetDatum(&unused);
+	values[3] = BoolGetDatum(false);
+	values[4] = BoolGetDatum(may_write_registrations(reg));
+	values[5] = Int32GetDatum(LOCK_WAIT_UNSET);
+	remember_default_owner(reg, values);
+	if (change_registrations(reg, values, lengthof(statements),
+							 statements) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is not attached",
+						rel ? RelationGetRelationName(rel) :
+						psprintf("%u", relid))));
+	table_close(reg, NoLock);
+
+	if (rel != NULL)
+	{
+		guard_follow(rel, guard_function(self), InvalidAttrNumber);
+		relation_close(rel, NoLock);
+	}
+	PG_RETURN_VOID();
+}
+
+/*
+ * The codes of some reasons, as an array of text.
+ */
+static Datum
+reason_codes(uint32 reasons)
+{
+	Datum		codes[N_SQL_REASONS];
+	int			n = 0;
+
+	for (int i = 0; i < N_SQL_REASONS; i++)
+		if (reasons & SQL_REASON(i))
+			codes[n++] = CStringGetTextDatum(sql_reason_code(i));
+	return PointerGetDatum(construct_array(codes, n, TEXTOID, -1, false,
+										   TYPALIGN_INT));
+}
+
+/*
+ * What would serve the current user, and why it is not the row engine.  NULL, and
+ * why in words, if the table no longer fits its registration.
+ */
+static const char *
+serving_engine(Oid self, Relation rel, uint32 *reasons, const char **why_none)
+{
+	Registration registration = {.relid = RelationGetRelid(rel)};
+	StockTable *st;
+	Misfit		why = {.more_args = ""};
+
+	if (!find_registration(self, &registration))
+	{
+		*why_none = "the table is not attached";
+		return NULL;
+	}
+	st = inspect(self, rel, registration.key_column,
+				 registration.stock_column, CurrentMemoryContext, &why);
+	if (st == NULL)
+	{
+		*why_none = why.detail;
+		return NULL;
+	}
+	*reasons = engine_reasons(st, rel);
+	if (purchase_engine == ENGINE_SQL)
+		*reasons |= SQL_REASON(SQL_SETTING);
+	return *reasons != 0 ? engine_sql.name : engine_row.name;
+}
+
+/*
+ * purchase_stock_table_engine(stock_table regclass)
+ * returns (engine text, reason text, reasons text[])
+ *
+ * For the view purchase_stock_tables and for purchase_check(): the engine that
+ * would serve the current user, and why it is not the row engine, the first
+ * reason in words and the codes of all reasons.  A registration that no longer
+ * fits has no engine, and no codes.
+ */
+Datum
+purchase_stock_table_engine(PG_FUNCTION_ARGS)
+{
+	Relation	rel;
+	TupleDesc	desc;
+	Datum		values[3];
+	bool		nulls[3] = {true, true, true};
+	const char *engine = NULL;
+	const char *reason = "the table was dropped";
+	uint32		reasons = 0;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+
+	rel = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
+	if (rel != NULL)
+	{
+		engine = serving_engine(fcinfo->flinfo->fn_oid, rel, &reasons,
+								&reason);
+		relation_close(rel, AccessShareLock);
+	}
+
+	if (engine != NULL)
+	{
+		values[0] = CStringGetTextDatum(engine);
+		values[2] = reason_codes(reasons);
+		nulls[0] = nulls[2] = false;
+		reason = sql_reason_text(reasons);
+	}
+	if (reason != NULL)
+	{
+		values[1] = CStringGetTextDatum(reason);
+		nulls[1] = false;
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
+													  values, nulls)));
+}
+
+/*
+ * The trigger on the registrations: tell all sessions to read them again.
+ */
+Datum
+purchase_registration_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called as a trigger",
+						"purchase_registration_changed")));
+	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	PG_RETURN_POINTER(NULL);
+}

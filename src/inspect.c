@@ -1,0 +1,714 @@
+/*
+ * inspect.c
+ *	  Does a relation fit as a stock table, and which engine could serve it?
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/nbtree.h"
+#include "access/stratnum.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
+#include "rewrite/prs2lock.h"
+#include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/typcache.h"
+
+#include "purchase.h"
+
+static bool
+misfit(Misfit *why, int sqlerrcode, char *detail, char *hint)
+{
+	why->sqlerrcode = sqlerrcode;
+	why->detail = detail;
+	why->hint = hint;
+	return false;
+}
+
+/*
+ * The call that attaches the table, with the arguments that were given, for a
+ * hint.
+ */
+static char *
+attach_call(Relation rel, const char *stock_column, const char *key_column,
+			Misfit *why)
+{
+	StringInfoData call;
+
+	initStringInfo(&call);
+	appendStringInfo(&call, "SELECT purchase_attach(%s",
+					 relation_literal(RelationGetRelid(rel)));
+	if (strcmp(stock_column, "stock") != 0)
+		appendStringInfo(&call, ", stock_column => %s",
+						 quote_literal_cstr(stock_column));
+	if (key_column != NULL)
+		appendStringInfo(&call, ", key_column => %s",
+						 quote_literal_cstr(key_column));
+	appendStringInfo(&call, "%s);", why->more_args);
+	return call.data;
+}
+
+/*
+ * A rule that replaces UPDATE leaves nothing to lock, and nothing to return.
+ */
+static bool
+has_instead_rule(Relation rel)
+{
+	RuleLock   *rules = rel->rd_rules;
+
+	for (int i = 0; rules != NULL && i < rules->numLocks; i++)
+		if (rules->rules[i]->event == CMD_UPDATE && rules->rules[i]->isInstead)
+			return true;
+	return false;
+}
+
+/*
+ * Can another session, or anybody at all, update it?
+ */
+static bool
+inspect_relation(Relation rel, Misfit *why)
+{
+	const char *name = RelationGetRelationName(rel);
+
+	if (IsSystemRelation(rel))
+		return misfit(why, ERRCODE_WRONG_OBJECT_TYPE,
+					  psprintf("\"%s\" is a system catalog.", name),
+					  "Attach a table of your own.");
+
+	switch (rel->rd_rel->relkind)
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+			break;
+		case RELKIND_VIEW:
+			if ((relation_is_updatable(RelationGetRelid(rel), NIL, false,
+									   NULL) & (1 << CMD_UPDATE)) == 0)
+				return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+							  psprintf("View \"%s\" is not automatically updatable.", name),
+							  "Attach the table below it.");
+			break;
+		case RELKIND_FOREIGN_TABLE:
+			if ((relation_is_updatable(RelationGetRelid(rel), NIL, false,
+									   NULL) & (1 << CMD_UPDATE)) == 0)
+				return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+							  psprintf("Foreign table \"%s\" does not allow updates.", name),
+							  "Attach the table on the server that holds it.");
+			break;
+		default:
+			return misfit(why, ERRCODE_WRONG_OBJECT_TYPE,
+						  psprintf("\"%s\" is not a table.", name),
+						  "Attach a table, a partitioned table or an updatable view.");
+	}
+
+	if (has_instead_rule(rel))
+		return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+					  psprintf("A rule on \"%s\" replaces UPDATE.", name),
+					  "Attach the table that is updated in the end.");
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		return misfit(why, ERRCODE_WRONG_OBJECT_TYPE,
+					  psprintf("Table \"%s\" is temporary: no other session can buy from it.", name),
+					  "Attach a permanent or an unlogged table.");
+	return true;
+}
+
+static Form_pg_attribute
+find_column(Relation rel, const char *column)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && strcmp(NameStr(att->attname), column) == 0)
+			return att;
+	}
+	return NULL;
+}
+
+static bool
+inspect_stock_column(Relation rel, StockTable *st, Misfit *why)
+{
+	Form_pg_attribute att = find_column(rel, st->stock_column);
+
+	if (att == NULL)
+		return misfit(why, ERRCODE_UNDEFINED_COLUMN,
+					  psprintf("Table \"%s\" has no column \"%s\".",
+							   RelationGetRelationName(rel), st->stock_column),
+					  psprintf("Name the column that holds the stock: %s",
+							   attach_call(rel, "...", st->key_column, why)));
+
+	st->stock_attno = att->attnum;
+	st->stock_type = getBaseType(att->atttypid);
+	if (!is_stock_type(st->stock_type))
+		return misfit(why, ERRCODE_DATATYPE_MISMATCH,
+					  psprintf("Column \"%s\" is of type %s.",
+							   st->stock_column,
+							   format_type_be(att->atttypid)),
+					  "Stock is counted in a smallint, integer or bigint column.");
+	if (att->attgenerated != '\0' || att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
+		return misfit(why, ERRCODE_GENERATED_ALWAYS,
+					  psprintf("Column \"%s\" is generated.",
+							   st->stock_column),
+					  "Attach a column that an UPDATE can write.");
+	if (rel->rd_rel->relkind == RELKIND_VIEW &&
+		(relation_is_updatable(RelationGetRelid(rel), NIL, false,
+							   bms_make_singleton(att->attnum - FirstLowInvalidHeapAttributeNumber)) &
+		 (1 << CMD_UPDATE)) == 0)
+		return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+					  psprintf("Column \"%s\" of view \"%s\" is not updatable.",
+							   st->stock_column,
+							   RelationGetRelationName(rel)),
+					  "Attach the table below it.");
+	if (st->stock_type != att->atttypid)
+		st->sql_reasons |= SQL_REASON(SQL_DOMAIN);
+	return true;
+}
+
+/*
+ * Is it a unique index on just this column: valid, not partial, and with the
+ * column's own collation, so that it is unique in the sense in which rows are
+ * searched?
+ */
+static bool
+is_key_index(Relation index, Form_pg_attribute att)
+{
+	Form_pg_index form = index->rd_index;
+
+	return form->indisunique && form->indisvalid && form->indisready &&
+		form->indislive && form->indnkeyatts == 1 &&
+		form->indkey.values[0] == att->attnum &&
+		index->rd_rel->relam == BTREE_AM_OID &&
+		index->rd_indcollation[0] == att->attcollation &&
+		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
+}
+
+/*
+ * Find the key's index, and with it what "equal" means.  A deferrable one can
+ * hold duplicates until it is checked, so it comes last.
+ */
+static bool
+find_key_index(Relation rel, Form_pg_attribute att, StockTable *st)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *lc;
+	bool		immediate = false;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		if (is_key_index(index, att) && !immediate)
+		{
+			Oid			opfamily = index->rd_opfamily[0];
+			Oid			type = index->rd_opcintype[0];
+
+			immediate = index->rd_index->indimmediate;
+			st->index = RelationGetRelid(index);
+			st->eq_subtype = type;
+			st->eq_operator = get_opfamily_member(opfamily, type, type,
+												  BTEqualStrategyNumber);
+			fmgr_info_cxt(get_opfamily_proc(opfamily, type, type,
+											BTORDER_PROC),
+						  &st->cmp, st->cxt);
+		}
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+
+	if (OidIsValid(st->index) && !immediate)
+		st->sql_reasons |= SQL_REASON(SQL_DEFERRABLE_KEY);
+	return OidIsValid(st->index);
+}
+
+/*
+ * Without a name, the key is the primary key's only column.
+ */
+static bool
+find_primary_key(Relation rel, StockTable *st, Misfit *why)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *lc;
+	int			natts = 0;
+	AttrNumber	attno = InvalidAttrNumber;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		if (index->rd_index->indisprimary)
+		{
+			natts = index->rd_index->indnkeyatts;
+			attno = index->rd_index->indkey.values[0];
+		}
+		index_close(index, AccessShareLock);
+	}
+
+	if (natts == 0)
+		return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+					  psprintf("\"%s\" has no primary key.",
+							   RelationGetRelationName(rel)),
+					  psprintf("Name a column that identifies a product by itself: %s",
+							   attach_call(rel, st->stock_column, "...", why)));
+	if (natts > 1)
+		return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+					  psprintf("The primary key of \"%s\" has %d columns.",
+							   RelationGetRelationName(rel), natts),
+					  psprintf("Name a unique column, or add one: ALTER TABLE %s ADD COLUMN %s bigint GENERATED ALWAYS AS IDENTITY UNIQUE; %s",
+							   relation_name(rel), find_column(rel, "id") ? "stock_id" : "id",
+							   attach_call(rel, st->stock_column,
+										   find_column(rel, "id") ? "stock_id" : "id",
+										   why)));
+	st->key_column = MemoryContextStrdup(st->cxt,
+										 NameStr(TupleDescAttr(RelationGetDescr(rel),
+															   attno - 1)->attname));
+	return true;
+}
+
+/*
+ * A table with foreign partitions can have no unique index.
+ */
+static bool
+has_foreign_partition(Relation rel)
+{
+	List	   *relids = find_all_inheritors(RelationGetRelid(rel),
+											 AccessShareLock, NULL);
+	ListCell   *lc;
+
+	foreach(lc, relids)
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
+			return true;
+	return false;
+}
+
+static bool
+inspect_key_column(Relation rel, StockTable *st, Misfit *why)
+{
+	Form_pg_attribute att = find_column(rel, st->key_column);
+	char		relkind = rel->rd_rel->relkind;
+	Oid			func;
+
+	if (att == NULL)
+		return misfit(why, ERRCODE_UNDEFINED_COLUMN,
+					  psprintf("Table \"%s\" has no column \"%s\".",
+							   RelationGetRelationName(rel), st->key_column),
+					  psprintf("Name the column that identifies a product: %s",
+							   attach_call(rel, st->stock_column, "...", why)));
+	if (att->attnum == st->stock_attno)
+		return misfit(why, ERRCODE_INVALID_PARAMETER_VALUE,
+					  psprintf("Column \"%s\" cannot be both the key and the stock.",
+							   st->key_column),
+					  "Name two different columns.");
+
+	st->key_attno = att->attnum;
+	st->key_type = getBaseType(att->atttypid);
+	st->key_collation = att->attcollation;
+
+	if (relkind == RELKIND_VIEW || relkind == RELKIND_FOREIGN_TABLE ||
+		(relkind == RELKIND_PARTITIONED_TABLE && has_foreign_partition(rel)))
+	{
+		/* no index can say what is unique there */
+		TypeCacheEntry *type = lookup_type_cache(st->key_type,
+												 TYPECACHE_EQ_OPR |
+												 TYPECACHE_CMP_PROC);
+
+		/* what has an order can be equal, too */
+		if (!OidIsValid(type->cmp_proc))
+			return misfit(why, ERRCODE_DATATYPE_MISMATCH,
+						  psprintf("Column \"%s\" is of type %s, which has no order.",
+								   st->key_column,
+								   format_type_be(att->atttypid)),
+						  "Name a key column of another type.");
+		st->eq_operator = type->eq_opr;
+		fmgr_info_cxt(type->cmp_proc, &st->cmp, st->cxt);
+	}
+	else if (!find_key_index(rel, att, st))
+		return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+					  psprintf("Column \"%s\" of table \"%s\" has no unique index of its own.",
+							   st->key_column, RelationGetRelationName(rel)),
+					  psprintf(relkind == RELKIND_PARTITIONED_TABLE ?
+							   "Create one: CREATE UNIQUE INDEX ON %s (%s); or, as that takes a table that is partitioned by this column, attach a view of the table." :
+							   "Create one, not partial and not on an expression: CREATE UNIQUE INDEX ON %s (%s);",
+							   relation_name(rel),
+							   quote_identifier(st->key_column)));
+
+	fmgr_info_cxt(get_opcode(st->eq_operator), &st->eq, st->cxt);
+	getTypeInputInfo(st->key_type, &func, &st->key_ioparam);
+	fmgr_info_cxt(func, &st->key_input, st->cxt);
+	return true;
+}
+
+/*
+ * Citus keeps the rows of a distributed table elsewhere: the table itself is
+ * an ordinary one without rows.
+ */
+static bool
+is_citus_table(Oid relid)
+{
+	Oid			catalog = get_relname_relid("pg_dist_partition",
+											PG_CATALOG_NAMESPACE);
+	Relation	rel;
+	SysScanDesc scan;
+	ScanKeyData key;
+	bool		found;
+
+	if (!OidIsValid(catalog))
+		return false;
+	rel = table_open(catalog, AccessShareLock);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/*
+ * Why the row engine can't serve this table: the preconditions that hold or don't
+ * as long as its definition stays the same.  See engine_reasons() for those that
+ * depend on the user.
+ */
+static uint32
+table_sql_reasons(Relation rel)
+{
+	Form_pg_class form = rel->rd_rel;
+	TriggerDesc *trig;
+	uint32		reasons = 0;
+
+	switch (form->relkind)
+	{
+		case RELKIND_PARTITIONED_TABLE:
+			return SQL_REASON(SQL_PARTITIONED);
+		case RELKIND_VIEW:
+			return SQL_REASON(SQL_VIEW);
+		case RELKIND_FOREIGN_TABLE:
+			return SQL_REASON(SQL_FOREIGN_TABLE);
+	}
+	if (form->relam != HEAP_TABLE_AM_OID)
+		reasons |= SQL_REASON(SQL_ACCESS_METHOD);
+	if (form->relhassubclass &&
+		find_inheritance_children(RelationGetRelid(rel), NoLock) != NIL)
+		reasons |= SQL_REASON(SQL_INHERITANCE);
+	if (is_citus_table(RelationGetRelid(rel)))
+		reasons |= SQL_REASON(SQL_CITUS);
+
+	/* not earlier: a look into a catalog may replace them */
+	if (rel->rd_rules != NULL)
+		reasons |= SQL_REASON(SQL_RULES);
+	trig = rel->trigdesc;
+	if (trig != NULL &&
+		(trig->trig_update_before_statement ||
+		 trig->trig_update_after_statement))
+		reasons |= SQL_REASON(SQL_STATEMENT_TRIGGERS);
+	if (trig != NULL &&
+		(trig->trig_update_new_table || trig->trig_update_old_table))
+		reasons |= SQL_REASON(SQL_TRANSITION_TABLES);
+	return reasons;
+}
+
+/*
+ * Does a foreign key of the table ask anything of a row whose stock alone
+ * changes?  With several columns it may: MATCH FULL forbids that only some are
+ * null, which an old row may violate if the constraint is not valid yet.
+ */
+static bool
+foreign_keys_ask(Relation rel, AttrNumber stock_attno)
+{
+	ListCell   *lc;
+
+	foreach(lc, RelationGetFKeyList(rel))
+	{
+		ForeignKeyCacheInfo *fk = lfirst(lc);
+
+		if (fk->nkeys > 1 || fk->conkey[0] == stock_attno)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is it the stock, or generated from it?
+ */
+static bool
+changes_with_stock(Relation rel, AttrNumber attno, AttrNumber stock_attno)
+{
+	Bitmapset  *used = NULL;
+
+	if (attno == stock_attno)
+		return true;
+	if (TupleDescAttr(RelationGetDescr(rel), attno - 1)->attgenerated == '\0')
+		return false;
+	pull_varattnos(build_column_default(rel, attno), 1, &used);
+	return bms_is_member(stock_attno - FirstLowInvalidHeapAttributeNumber,
+						 used);
+}
+
+/*
+ * Does what changes with the stock belong to a key: a unique index that a foreign
+ * key could reference?  Then heap_update() wants the row FOR UPDATE.
+ */
+static bool
+stock_is_in_key(Relation rel, AttrNumber stock_attno)
+{
+	Bitmapset  *keys = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
+	int			i = -1;
+
+	while ((i = bms_next_member(keys, i)) >= 0)
+	{
+		AttrNumber	attno = i + FirstLowInvalidHeapAttributeNumber;
+
+		if (attno > 0 && changes_with_stock(rel, attno, stock_attno))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What is to be known of a table and all below it: does the stock belong to a key
+ * of any, and is any of them guarded?  A lock of another strength than the update's
+ * would not be wrong, but the update would wait then.  That a single partition
+ * gets such an index of its own is noticed with the parent's next change.
+ */
+static void
+inspect_below(StockTable *st, const char *stock_column)
+{
+	List	   *relids;
+	ListCell   *lc;
+
+	/* below a view, nobody has locked it yet */
+	LockRelationOid(st->target, AccessShareLock);
+	relids = find_all_inheritors(st->target, AccessShareLock, NULL);
+	foreach(lc, relids)
+	{
+		Relation	rel = table_open(lfirst_oid(lc), NoLock);
+		AttrNumber	attno = get_attnum(lfirst_oid(lc), stock_column);
+
+		if (attno > 0)
+		{
+			st->stock_in_key |= stock_is_in_key(rel, attno);
+			st->guarded |= guard_watches(rel, st->guard_function, attno);
+		}
+		table_close(rel, NoLock);
+	}
+}
+
+/*
+ * The column of the relation below a view that one of the view's is, or
+ * InvalidAttrNumber if it is none.
+ */
+static AttrNumber
+column_below(Query *query, int rtindex, AttrNumber attno)
+{
+	TargetEntry *tle = get_tle_by_resno(query->targetList, attno);
+	Var		   *var;
+
+	if (tle == NULL || !IsA(tle->expr, Var))
+		return InvalidAttrNumber;
+	var = (Var *) tle->expr;
+	return var->varno == rtindex && var->varattno > 0 ? var->varattno :
+		InvalidAttrNumber;
+}
+
+/*
+ * Follow a view down by one step, and the columns with it.  False if a rule or a
+ * trigger replaces the update, or the stock is computed; a view that another
+ * one reads need not be updatable by itself then.  A key that is computed can't
+ * be followed.
+ */
+static bool
+step_below(Oid *relid, AttrNumber *key_attno, AttrNumber *stock_attno)
+{
+	Relation	view = table_open(*relid, AccessShareLock);
+	Query	   *query = get_view_query(view);
+	List	   *from = query->jointree->fromlist;
+	bool		simple = !has_instead_rule(view) &&
+		(view->trigdesc == NULL ||
+		 !view->trigdesc->trig_update_instead_row) &&
+		list_length(from) == 1 && IsA(linitial(from), RangeTblRef);
+
+	if (simple)
+	{
+		int			rtindex = linitial_node(RangeTblRef, from)->rtindex;
+		RangeTblEntry *rte = rt_fetch(rtindex, query->rtable);
+
+		*relid = rte->relid;
+		*key_attno = column_below(query, rtindex, *key_attno);
+		*stock_attno = column_below(query, rtindex, *stock_attno);
+		simple = rte->rtekind == RTE_RELATION &&
+			*stock_attno != InvalidAttrNumber;
+	}
+	table_close(view, NoLock);
+	return simple;
+}
+
+/*
+ * Find the table that is updated in the end, and look at it.
+ */
+static void
+inspect_target(Relation rel, StockTable *st, Oid self)
+{
+	Oid			relid = RelationGetRelid(rel);
+	AttrNumber	key_attno = st->key_attno;
+	AttrNumber	stock_attno = st->stock_attno;
+
+	st->guard_function = guard_function(self);
+	while (get_rel_relkind(relid) == RELKIND_VIEW)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!step_below(&relid, &key_attno, &stock_attno))
+			return;
+	}
+
+	st->target = relid;
+	if (key_attno != InvalidAttrNumber)
+		st->target_key = MemoryContextStrdup(st->cxt,
+											 get_attname(relid, key_attno,
+														 false));
+	inspect_below(st, get_attname(relid, stock_attno, false));
+}
+
+/*
+ * The triggers of foreign keys do nothing as long as the keys stay what they
+ * are: not those that a product table has as the referenced table, and as the
+ * referencing one, only for rows that this transaction has written.  The
+ * executor would ask each of them for each row, RI_FKey_pk_upd_check_required()
+ * and RI_FKey_fk_upd_check_required() in ri_triggers.c.
+ */
+static RowTriggers
+row_triggers(Relation rel, StockTable *st)
+{
+	bool		referencing = foreign_keys_ask(rel, st->stock_attno);
+	RowTriggers result = ROW_TRIGGERS_NONE;
+
+	/* not earlier: a look into a catalog may replace it */
+	TriggerDesc *trigdesc = rel->trigdesc;
+
+	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &trigdesc->triggers[i];
+		RowTriggers kind = ROW_TRIGGERS_INTERNAL;
+		int			ri_type = RI_FKey_trigger_type(trigger->tgfoid);
+
+		if (!TRIGGER_FOR_ROW(trigger->tgtype) ||
+			!TRIGGER_FOR_UPDATE(trigger->tgtype) ||
+			trigger->tgenabled == TRIGGER_DISABLED ||
+			trigger->tgfoid == st->guard_function)
+			continue;
+		if (!trigger->tgisinternal)
+			kind = ROW_TRIGGERS_USER;
+		else if (ri_type == RI_TRIGGER_PK && !st->stock_in_key)
+			kind = ROW_TRIGGERS_NONE;
+		else if (ri_type == RI_TRIGGER_FK && !referencing)
+			kind = ROW_TRIGGERS_OF_NEW_ROWS;
+		result = Max(result, kind);
+	}
+	return result;
+}
+
+/*
+ * Is it one whose rows need no more than to be checked and stored?
+ */
+static bool
+is_plain(Relation rel, RowTriggers triggers)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < desc->natts; i++)
+		if (TupleDescAttr(desc, i)->attgenerated != '\0')
+			return false;
+	return !rel->rd_rel->relispartition &&
+		triggers <= ROW_TRIGGERS_OF_NEW_ROWS;
+}
+
+/*
+ * Fill a new StockTable below parent, or say what does not fit.  A NULL
+ * key_column stands for the primary key.
+ */
+StockTable *
+inspect(Oid self, Relation rel, const char *key_column,
+		const char *stock_column, MemoryContext parent, Misfit *why)
+{
+	MemoryContext cxt = AllocSetContextCreate(parent, "purchase stock table",
+											  ALLOCSET_SMALL_SIZES);
+	MemoryContext oldcxt = MemoryContextSwitchTo(cxt);
+	StockTable *st = palloc0(sizeof(StockTable));
+	bool		fits;
+
+	st->relid = RelationGetRelid(rel);
+	st->cxt = cxt;
+	st->key_column = key_column ? pstrdup(key_column) : NULL;
+	st->stock_column = pstrdup(stock_column);
+
+	MemoryContextSwitchTo(oldcxt);
+	fits = inspect_relation(rel, why) &&
+		inspect_stock_column(rel, st, why) &&
+		(st->key_column || find_primary_key(rel, st, why)) &&
+		inspect_key_column(rel, st, why);
+	if (!fits)
+	{
+		MemoryContextDelete(cxt);
+		return NULL;
+	}
+	st->sql_reasons |= table_sql_reasons(rel);
+	inspect_target(rel, st, self);
+	st->triggers = row_triggers(rel, st);
+	st->plain = is_plain(rel, st->triggers);
+
+	MemoryContextSwitchTo(cxt);
+	st->updated_cols = bms_make_singleton(st->stock_attno -
+										  FirstLowInvalidHeapAttributeNumber);
+	st->selected_cols = bms_add_member(bms_copy(st->updated_cols),
+									   st->key_attno -
+									   FirstLowInvalidHeapAttributeNumber);
+	MemoryContextSwitchTo(oldcxt);
+	return st;
+}
+
+/*
+ * Raise what makes that a table no longer fits its registration.
+ */
+void
+raise_misfit(Relation rel, Misfit *why)
+{
+	const char *literal = relation_literal(RelationGetRelid(rel));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("stock table \"%s\" no longer fits its registration",
+					RelationGetRelationName(rel)),
+			 errdetail("%s", why->detail),
+			 errhint("Attach it again, SELECT purchase_attach(%s, ...), or give it up: SELECT purchase_detach(%s);",
+					 literal, literal),
+			 errtable(rel)));
+}
+
+void
+check_registration(Oid self, Relation rel, Registration *registration)
+{
+	Misfit		why = {.more_args = ""};
+
+	if (inspect(self, rel, registration->key_column,
+				registration->stock_column, CurrentMemoryContext,
+				&why) == NULL)
+		raise_misfit(rel, &why);
+}

@@ -1,0 +1,35 @@
+/*
+ * outcome.c
+ *	  What may become of a line: its name and its SQLSTATE.
+ */
+#include "postgres.h"
+
+
+
+#include "purchase.h"
+
+static const struct
+{
+	const char *name;
+	int			sqlerrcode;
+}			outcomes[] =
+{
+	[OUTCOME_AVAILABLE] = {"available", 0},
+	[OUTCOME_SOLD] = {"sold", 0},
+	[OUTCOME_BUSY] = {"busy", ERRCODE_LOCK_NOT_AVAILABLE},
+	[OUTCOME_INSUFFICIENT_QUANTITY] = {"insufficient_quantity", ERRCODE_INSUFFICIENT_QUANTITY},
+	[OUTCOME_OUT_OF_STOCK] = {"out_of_stock", ERRCODE_OUT_OF_STOCK},
+	[OUTCOME_PRODUCT_NOT_FOUND] = {"product_not_found", ERRCODE_PRODUCT_NOT_FOUND},
+};
+
+const char *
+outcome_name(Outcome outcome)
+{
+	return outcomes[outcome].name;
+}
+
+int
+outcome_sqlstate(Outcome outcome)
+{
+	return outcomes[outcome].sqlerrcode;
+}

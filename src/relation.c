@@ -1,0 +1,63 @@
+/*
+ * relation.c
+ *	  Relations: their names in SQL, and those that the user owns.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "purchase.h"
+
+char *
+relation_literal(Oid relid)
+{
+	Datum		name = DirectFunctionCall1(regclassout,
+										   ObjectIdGetDatum(relid));
+
+	return quote_literal_cstr(DatumGetCString(name));
+}
+
+/*
+ * A relation's name for use in SQL.
+ */
+char *
+relation_name(Relation rel)
+{
+	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+									  RelationGetRelationName(rel));
+}
+
+void
+raise_not_attached(Relation rel)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" is not attached",
+					RelationGetRelationName(rel)),
+			 errhint("Attach it first: SELECT purchase_attach(%s);",
+					 relation_literal(RelationGetRelid(rel))),
+			 errtable(rel)));
+}
+
+Relation
+open_owned_relation(Oid relid, LOCKMODE lockmode)
+{
+	Relation	rel = try_relation_open(relid, lockmode);
+
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	if (!owns_relation(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER,
+					   get_relkind_objtype(rel->rd_rel->relkind),
+					   RelationGetRelationName(rel));
+	return rel;
+}

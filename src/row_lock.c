@@ -1,0 +1,219 @@
+/*
+ * row_lock.c
+ *	  The row engine: a row is locked.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "row.h"
+
+static bool
+has_key(Cart *cart, Line *line)
+{
+	StockTable *st = cart->st;
+	bool		isnull;
+	Datum		key = heap_getattr(line->row, st->key_attno,
+								   RelationGetDescr(cart->rel), &isnull);
+
+	return !isnull &&
+		DatumGetBool(FunctionCall2Coll(&st->eq, st->key_collation, key,
+									   line->key));
+}
+
+static TM_Result
+lock_version(Cart *cart, Line *line, bool wait, bool *moved)
+{
+	RowState   *state = cart->engine_state;
+	int			flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
+	ItemPointerData tid = line->row->t_self;	/* is moved along the update
+												 * chain */
+	TM_FailureData tmfd;
+	TM_Result	result;
+
+	if (!IsolationUsesXactSnapshot())
+		flags |= TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
+
+	if (state->lock_slot == NULL)
+		state->lock_slot =
+			MakeSingleTupleTableSlot(RelationGetDescr(cart->rel),
+									 table_slot_callbacks(cart->rel));
+
+	/*
+	 * LockWaitSkip and not LockWaitError, which would raise heapam's own
+	 * error for a busy row.
+	 */
+	result = table_tuple_lock(cart->rel, &tid, GetActiveSnapshot(),
+							  state->lock_slot, GetCurrentCommandId(false),
+							  cart->st->stock_in_key ? LockTupleExclusive :
+							  LockTupleNoKeyExclusive,
+							  wait ? LockWaitBlock : LockWaitSkip,
+							  flags, &tmfd);
+	if (result == TM_Ok)
+	{
+		set_row(cart, line, ExecCopySlotHeapTuple(state->lock_slot));
+		line->crowded =
+			is_crowded(((BufferHeapTupleTableSlot *) state->lock_slot)->buffer,
+					   line->row);
+	}
+	*moved = tmfd.traversed;
+
+	/* no pin is left, or the page could not be pruned */
+	ExecClearTuple(state->lock_slot);
+	return result;
+}
+
+/*
+ * A place in the queue for a row.
+ *
+ * Who waits for a row waits for the transaction that wrote the version that was
+ * found.  Of many, each then goes through all versions that were written
+ * meanwhile, to wait for the last one's writer, so that a commit wakes them all
+ * and all but one in vain.  In a queue of their own, only the first waits for
+ * the row.  It leaves the queue when it has the row's lock; then the next one
+ * looks at the row's latest version and waits for that one's writer.
+ *
+ * The queue's lock has the root of the row's HOT chain as its name: where the
+ * index entry points to.  Whoever waits in the queue, or at its head for the
+ * row, has an active snapshot that sees the row there, so that nobody can put
+ * another row in that place: no two rows share a queue.  An update that is not
+ * HOT gives the row a new root, and who comes later another queue: then two wait
+ * for the row, which is as well.
+ *
+ * So the lock adds no deadlock.  It is held only by who waits for the row, and
+ * to wait for it means to wait for the row's holder.  That holder itself never
+ * queues up for the row: is_contended() denies it.  A transaction holds at most
+ * one of these locks, and none when a call is over.
+ *
+ * The lock's type is that of a module that PostgreSQL has no longer, so that
+ * nobody's advisory locks get in the way.
+ */
+typedef struct Queue
+{
+	bool		joined;
+	ItemPointerData root;
+} Queue;
+
+static void
+set_queue_tag(LOCKTAG *tag, Cart *cart, ItemPointer root)
+{
+	tag->locktag_field1 = MyDatabaseId;
+	tag->locktag_field2 = RelationGetRelid(cart->rel);
+	tag->locktag_field3 = ItemPointerGetBlockNumber(root);
+	tag->locktag_field4 = ItemPointerGetOffsetNumber(root);
+	tag->locktag_type = LOCKTAG_USERLOCK;
+	tag->locktag_lockmethodid = USER_LOCKMETHOD;
+}
+
+static void
+leave_queue(Cart *cart, Queue *queue)
+{
+	LOCKTAG		tag;
+
+	if (!queue->joined)
+		return;
+	set_queue_tag(&tag, cart, &queue->root);
+	(void) LockRelease(&tag, ExclusiveLock, false);
+	queue->joined = false;
+}
+
+/*
+ * Wait for the head of the row's queue.  False if it was reached before.
+ */
+static bool
+join_queue(Cart *cart, Line *line, Queue *queue)
+{
+	LOCKTAG		tag;
+
+	if (queue->joined && ItemPointerEquals(&queue->root, &line->root))
+		return false;
+	leave_queue(cart, queue);
+	set_queue_tag(&tag, cart, &line->root);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	queue->joined = true;
+	queue->root = line->root;
+	return true;
+}
+
+/*
+ * Lock the version that was looked at, or where the isolation level allows it,
+ * the latest one.  False if it is gone, or has got another key.
+ */
+static bool
+lock_looked_at(Cart *cart, Line *line, bool wait, LockResult *result)
+{
+	bool		moved;
+
+	switch (lock_version(cart, line, wait, &moved))
+	{
+		case TM_Ok:
+			*result = LOCK_OK;
+			return !moved || has_key(cart, line);
+
+		case TM_WouldBlock:
+			*result = LOCK_BUSY;
+			return true;
+
+		case TM_Updated:
+		case TM_Deleted:
+			if (IsolationUsesXactSnapshot())
+				ereport(ERROR,
+						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						 errmsg("could not serialize access due to concurrent update"),
+						 errhint("Retry the transaction."),
+						 errtable(cart->rel)));
+			return false;
+
+		case TM_SelfModified:
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+					 errmsg("the product's row was already modified by an operation triggered by the current command"),
+					 errtable(cart->rel)));
+
+		default:
+			elog(ERROR, "unexpected result of table_tuple_lock");
+	}
+}
+
+/*
+ * Lock the latest version of a line's row.  Under READ COMMITTED what was looked
+ * at may be stale: somebody was faster, or we have waited in the queue.  Another
+ * row may have the key by now, so look again.
+ */
+LockResult
+row_lock(Cart *cart, Line *line, bool wait)
+{
+	Queue		queue = {false};
+	LockResult	result;
+	bool		looked_again = false;
+
+	for (;;)
+	{
+		bool		waited = wait && line->contended &&
+			join_queue(cart, line, &queue);
+
+		if ((!waited || IsolationUsesXactSnapshot()) &&
+			lock_looked_at(cart, line, wait, &result))
+			break;
+
+		if (looked_again)
+			PopActiveSnapshot();
+		looked_again = true;
+		if (!look_again(cart, line))
+		{
+			result = LOCK_NO_ROW;
+			break;
+		}
+	}
+	if (looked_again)
+		PopActiveSnapshot();
+	leave_queue(cart, &queue);
+	return result;
+}
