@@ -4,7 +4,7 @@
 -- front of a statement or behind it are fixed: they contain no name.
 --
 CREATE FUNCTION purchase_check_table(relid regclass, key_column name,
-    stock_column name, engine text, reason text)
+    stock_column name, reason text, reasons text[])
     RETURNS TABLE (severity text, finding text, remedy text)
     LANGUAGE SQL STABLE PARALLEL UNSAFE ROWS 10
     SET search_path = pg_catalog, pg_temp
@@ -12,7 +12,7 @@ AS $$
 WITH RECURSIVE
 -- the table, if it fits its registration
 t AS (
-    SELECT c.oid, c.relkind, c.relam, c.relowner, c.relrowsecurity,
+    SELECT c.oid, c.relkind, c.relowner, c.relrowsecurity,
            c.oid::regclass::text AS name,
            k.attnum AS key_attno,
            s.attnum AS stock_attno, s.atttypid,
@@ -25,7 +25,7 @@ t AS (
     JOIN pg_attribute AS k ON k.attrelid = c.oid AND k.attname = key_column
     JOIN pg_attribute AS s ON s.attrelid = c.oid AND s.attname = stock_column
     JOIN pg_type AS y ON y.oid = s.atttypid
-    WHERE c.oid = relid AND engine IS NOT NULL
+    WHERE c.oid = relid AND reasons IS NOT NULL
 ),
 -- it and the tables below it, partitions or heirs
 tree AS (
@@ -239,7 +239,7 @@ fitting AS (
                         IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype)
             ) AS x (counts)
     WHERE a.attrelid = relid AND a.attnum > 0 AND NOT a.attisdropped
-      AND key_column IS NOT NULL AND engine IS NULL
+      AND key_column IS NOT NULL AND reasons IS NULL
 ),
 -- it, or else the only one that could be it
 key_guess AS (
@@ -256,73 +256,63 @@ stock_guess AS (
     FROM fitting AS f, key_guess AS k
     WHERE counts AND (is_stock OR NOT may_be_key AND f.attname <> k.attname)
 ),
--- the reasons for the sql engine. Here and below, remedies are ordered by rank so
--- that they can be pasted from the top: a trigger or rule goes before the type
--- of its column
-engine_finding (rank, finding, condition, statement) AS (
-    SELECT 95, 'it is partitioned',
-           'nothing needs to be done, as only a table without partitions can have the row engine', NULL
-    FROM t WHERE relkind = 'p'
+-- what to say of each reason for the sql engine, if it is one: the codes are those
+-- of purchase_stock_table_engine. Here and below, remedies are ordered by rank so
+-- that they can be pasted from the top: a trigger or rule goes before the type of
+-- its column
+engine_finding (code, rank, finding, condition, statement) AS (
+    VALUES
+        ('partitioned', 95, 'it is partitioned',
+         'nothing needs to be done, as only a table without partitions can have the row engine', NULL),
+        ('view', 95, 'it is a view',
+         'nothing needs to be done; or attach the table behind it, which can be checked further', NULL),
+        ('foreign_table', 95, 'it is a foreign table',
+         'nothing needs to be done; or attach the table behind it, which can be checked further', NULL),
+        ('citus', 95, 'the table is distributed by Citus', 'nothing needs to be done', NULL),
+        ('old_snapshot_threshold', 94, 'old_snapshot_threshold is set', NULL,
+         'ALTER SYSTEM RESET old_snapshot_threshold; -- needs a restart'),
+        ('row_security', 95, 'row security applies to some users',
+         'nothing needs to be done, as users it does not apply to have the row engine', NULL),
+        ('setting', 95, 'purchase.engine is sql', NULL, 'SET purchase.engine = auto;')
     UNION ALL
-    SELECT 95, CASE relkind WHEN 'v' THEN 'it is a view'
-                            ELSE 'it is a foreign table' END,
-           'nothing needs to be done; or attach the table behind it, which can be checked further', NULL
-    FROM t WHERE relkind IN ('v', 'f')
-    UNION ALL
-    SELECT 91, format('it has the rule %I', r.rulename),
+    SELECT 'rules', 91, format('it has the rule %I', r.rulename),
            'if a trigger can do its work, or nobody needs it',
            format('DROP RULE %I ON %s;', r.rulename, t.name)
     FROM t JOIN pg_rewrite AS r ON r.ev_class = t.oid
-    WHERE t.relkind = 'r'
     UNION ALL
-    SELECT 91,
+    SELECT CASE WHEN g.tgtype & 1 = 0 THEN 'statement_triggers' ELSE 'transition_tables' END, 91,
            format(CASE WHEN g.tgtype & 1 = 0 THEN 'it has the statement trigger %s on UPDATE'
                        ELSE 'it has transition tables for trigger %s on UPDATE' END, g.name),
            'if a row trigger can do its work, or nobody needs it',
            format('DROP TRIGGER %s ON %s;', g.name, g.table_name)
     FROM t JOIN sale_trigger AS g ON g.tgrelid = t.oid
-    WHERE t.relkind = 'r' AND (g.tgtype & 1 = 0 OR g.has_transition_table)
+    WHERE g.tgtype & 1 = 0 OR g.has_transition_table
     UNION ALL
-    SELECT 92, format('table %s inherits from it', c.name), 'if it need not',
+    SELECT 'inheritance', 92, format('table %s inherits from it', c.name), 'if it need not',
            format('ALTER TABLE %s NO INHERIT %s;', c.name, t.name)
     FROM t
-    JOIN pg_inherits AS i ON i.inhparent = t.oid AND t.relkind = 'r',
+    JOIN pg_inherits AS i ON i.inhparent = t.oid,
     format('%s', i.inhrelid::regclass) AS c (name)
     UNION ALL
-    SELECT 93, 'its access method is not heap', 'if it can do without',
+    SELECT 'access_method', 93, 'its access method is not heap', 'if it can do without',
            format('ALTER TABLE %s SET ACCESS METHOD heap;', t.name)
-    FROM t JOIN pg_am AS am ON am.oid = t.relam
-    WHERE relkind = 'r' AND am.amname <> 'heap'
+    FROM t
     UNION ALL
-    SELECT 93, format('the stock column is of the domain %s', t.atttypid::regtype),
+    SELECT 'domain', 93, format('the stock column is of the domain %s', t.atttypid::regtype),
            'if the table has the domain''s constraints',
            off || format('ALTER TABLE %1$s ALTER COLUMN %2$I TYPE %3$s; ANALYZE %1$s;', t.name, stock_column,
                          coalesce((SELECT w.next FROM wider AS w), y.typbasetype::regtype::text)) || back
     FROM t JOIN pg_type AS y ON y.oid = t.atttypid, lifted
-    WHERE t.relkind = 'r' AND y.typtype = 'd'
     UNION ALL
-    SELECT 94, format('the unique constraint %I of the key is deferrable', c.conname), NULL,
+    SELECT 'deferrable_key', 94,
+           format('the unique constraint %I of the key is deferrable', c.conname), NULL,
            format('ALTER TABLE %1$s DROP CONSTRAINT %2$I, ADD CONSTRAINT %2$I %3$s;',
                   t.name, c.conname,
                   regexp_replace(pg_get_constraintdef(c.oid),
                                  ' DEFERRABLE( INITIALLY DEFERRED)?$', ''))
     FROM t
     JOIN pg_constraint AS c ON c.conrelid = t.oid AND c.conkey = ARRAY[t.key_attno]
-    WHERE t.relkind = 'r' AND c.contype IN ('p', 'u') AND c.condeferrable
-      AND NOT EXISTS (SELECT FROM pg_index AS i
-                      WHERE i.indrelid = t.oid AND i.indisunique
-                        AND i.indimmediate AND i.indisvalid
-                        AND i.indnkeyatts = 1 AND i.indkey[0] = t.key_attno
-                        AND i.indpred IS NULL)
-    UNION ALL
-    SELECT 94, 'old_snapshot_threshold is set', NULL,
-           'ALTER SYSTEM RESET old_snapshot_threshold; -- needs a restart'
-    FROM t
-    WHERE relkind = 'r' AND current_setting('old_snapshot_threshold', true) <> '-1'
-    UNION ALL
-    SELECT 95, 'row security applies to some users',
-           'nothing needs to be done, as users it does not apply to have the row engine', NULL
-    FROM t WHERE relkind = 'r' AND relrowsecurity
+    WHERE c.contype IN ('p', 'u') AND c.condeferrable
 ),
 found (rank, severity, finding, condition, statement) AS (
     -- attached?
@@ -366,7 +356,7 @@ found (rank, severity, finding, condition, statement) AS (
         WHERE NOT EXISTS (SELECT FROM pg_rewrite AS r
                           WHERE r.ev_class = relid AND r.is_instead AND r.ev_type = '2')
     ) AS y
-    WHERE key_column IS NOT NULL AND engine IS NULL
+    WHERE key_column IS NOT NULL AND reasons IS NULL
 
     -- errors of a table that fits
     UNION ALL
@@ -500,16 +490,14 @@ found (rank, severity, finding, condition, statement) AS (
       AND (g.prosrc ~* p.word OR g.prosrc ~* 'RETURN[[:space:]]+NULL'
            OR g.args ~ p.word)
     UNION ALL
+    -- of what is no ordinary table, its kind alone; the setting, if nothing else
+    -- decides; row security, whomever it applies to
     SELECT e.rank, 'info', 'the sql engine serves it: ' || e.finding, e.condition, e.statement
-    FROM engine_finding AS e
-    UNION ALL
-    SELECT 95, 'info', 'the sql engine serves it: ' || reason,
-           CASE WHEN reason <> 'purchase.engine is sql' THEN 'nothing needs to be done' END,
-           CASE reason WHEN 'purchase.engine is sql' THEN 'SET purchase.engine = auto;' END
-    FROM t
-    WHERE engine = 'sql'
-      AND (reason = 'purchase.engine is sql'
-           OR NOT EXISTS (SELECT FROM engine_finding))
+    FROM t,
+    LATERAL (SELECT unnest(reasons)
+             UNION SELECT 'row_security' WHERE relrowsecurity) AS r (code)
+    JOIN engine_finding AS e USING (code)
+    WHERE code = reasons[1] OR relkind = 'r' AND code <> 'setting'
     UNION ALL
     SELECT 96, 'info', 'nobody but the owner can sell', 'if others shall',
            format('GRANT SELECT (%1$I, %2$I), UPDATE (%2$I) ON %3$s TO your_role;',
@@ -543,8 +531,8 @@ LATERAL (
 ) AS s (line)
 ORDER BY f.rank, f.finding COLLATE "C"
 $$;
-COMMENT ON FUNCTION purchase_check_table(regclass, name, name, text, text) IS
-    'the findings of purchase_check, for a table whose registration and engine are known';
+COMMENT ON FUNCTION purchase_check_table(regclass, name, name, text, text[]) IS
+    'the findings of purchase_check, for a table whose registration and reasons for the sql engine are known';
 
 -- Bound to the registrations when it is created, so that the extension can
 -- move to another schema.
@@ -561,7 +549,7 @@ BEGIN ATOMIC
         ON r.stock_table OPERATOR(pg_catalog.=) t.oid,
     LATERAL purchase_stock_table_engine(t.oid) AS e,
     LATERAL purchase_check_table(t.oid, r.key_column, r.stock_column,
-                                 e.engine, e.reason) AS c;
+                                 e.reason, e.reasons) AS c;
 END;
 COMMENT ON FUNCTION purchase_check(regclass) IS
     'what is wrong with an attached table, or could be better, each with the SQL that mends it';
