@@ -20,7 +20,13 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "purchase.h"
+#include "compat.h"
+#include "engine.h"
+#include "guard.h"
+#include "inspect.h"
+#include "registration.h"
+#include "relation.h"
+#include "settings.h"
 
 PG_FUNCTION_INFO_V1(purchase_attach);
 PG_FUNCTION_INFO_V1(purchase_detach);
@@ -53,7 +59,7 @@ becomes_default(Oid self, Relation reg, Oid relid, bool given, bool wanted)
 	if (given && !wanted)
 		return false;
 
-	vacant = !find_registration(self, &current) ||
+	vacant = !registration_find(self, &current) ||
 		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(current.relid));
 	if (current.relid == relid)
 		return true;
@@ -70,10 +76,10 @@ becomes_default(Oid self, Relation reg, Oid relid, bool given, bool wanted)
 		return true;
 	}
 
-	owner = last_default_owner(reg);
-	if ((owner == NULL && !OidIsValid(current.relid) && is_empty(reg)) ||
+	owner = registration_last_owner(reg);
+	if ((owner == NULL && !OidIsValid(current.relid) && registration_is_empty(reg)) ||
 		(owner != NULL && is_member_of(owner)) ||
-		may_write_registrations(reg))
+		registration_may_write(reg))
 		return true;
 	ereport(given ? ERROR : NOTICE,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -130,25 +136,13 @@ further_args(FunctionCallInfo fcinfo)
 Datum
 purchase_attach(PG_FUNCTION_ARGS)
 {
-	static const char *const statements[] = {
-		"DELETE FROM %1$s WHERE ($5 OR NOT is_default) AND NOT EXISTS"
-		" (SELECT FROM pg_class WHERE oid = stock_table)",
-		"UPDATE %1$s SET is_default = false"
-		" WHERE is_default AND $4 AND stock_table <> $1",
-		"INSERT INTO %1$s (stock_table, key_column, stock_column, is_default, lock_wait)"
-		" VALUES ($1, $2, $3, $4, $6) ON CONFLICT (stock_table) DO UPDATE"
-		" SET key_column = $2, stock_column = $3, is_default = $4, lock_wait = $6",
-	};
 	Oid			self = fcinfo->flinfo->fn_oid;
+	Registration registration = {.lock_wait = LOCK_WAIT_UNSET};
 	Relation	rel;
 	Relation	reg;
 	StockTable *st;
 	Misfit		why;
-	NameData	key_column;
-	NameData	stock_column;
-	int			lock_wait = LOCK_WAIT_UNSET;
 	bool		is_default;
-	Datum		values[N_VALUES];
 
 	PreventCommandIfReadOnly("purchase_attach()");
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
@@ -157,12 +151,13 @@ purchase_attach(PG_FUNCTION_ARGS)
 				 errmsg("%s must not be null",
 						PG_ARGISNULL(0) ? "stock_table" : "stock_column")));
 	if (!PG_ARGISNULL(4))
-		lock_wait = parse_lock_wait(text_to_cstring(PG_GETARG_TEXT_PP(4)));
+		registration.lock_wait =
+			parse_lock_wait(text_to_cstring(PG_GETARG_TEXT_PP(4)));
 
-	rel = open_owned_relation(PG_GETARG_OID(0), AccessShareLock);
+	rel = relation_open_owned(PG_GETARG_OID(0), AccessShareLock);
 	why.more_args = further_args(fcinfo);
 	st = inspect(self, rel, PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)),
-				 NameStr(*PG_GETARG_NAME(1)), CurrentMemoryContext, &why);
+				 NameStr(*PG_GETARG_NAME(1)), &why);
 	if (st == NULL)
 		ereport(ERROR,
 				(errcode(why.sqlerrcode),
@@ -170,23 +165,15 @@ purchase_attach(PG_FUNCTION_ARGS)
 				 errdetail("%s", why.detail),
 				 errhint("%s", why.hint),
 				 errtable(rel)));
-	namestrcpy(&key_column, st->key_column);
-	namestrcpy(&stock_column, st->stock_column);
+	registration.relid = st->relid;
+	registration.key_column = st->key_column;
+	registration.stock_column = st->stock_column;
 
 	/* one at a time: two first ones would both become the default */
-	reg = table_open(registration_oid(self), ShareRowExclusiveLock);
-	is_default = becomes_default(self, reg, RelationGetRelid(rel),
-								 !PG_ARGISNULL(3),
+	reg = table_open(registration_relid(self), ShareRowExclusiveLock);
+	is_default = becomes_default(self, reg, st->relid, !PG_ARGISNULL(3),
 								 !PG_ARGISNULL(3) && PG_GETARG_BOOL(3));
-
-	values[0] = ObjectIdGetDatum(RelationGetRelid(rel));
-	values[1] = NameGetDatum(&key_column);
-	values[2] = NameGetDatum(&stock_column);
-	values[3] = BoolGetDatum(is_default);
-	values[4] = BoolGetDatum(may_write_registrations(reg));
-	values[5] = Int32GetDatum(lock_wait);
-	change_registrations(reg, values, lengthof(statements), statements);
-	remember_default_owner(reg, values);
+	registration_store(reg, &registration, is_default);
 	guard_follow(rel, st->guard_function, st->stock_attno);
 
 	table_close(reg, NoLock);
@@ -203,16 +190,10 @@ purchase_attach(PG_FUNCTION_ARGS)
 Datum
 purchase_detach(PG_FUNCTION_ARGS)
 {
-	static const char *const statements[] = {
-		"DELETE FROM %1$s WHERE stock_table = $1 AND ($5 OR NOT is_default"
-		" OR EXISTS (SELECT FROM pg_class WHERE oid = stock_table))",
-	};
 	Oid			self = fcinfo->flinfo->fn_oid;
 	Oid			relid;
 	Relation	rel = NULL;
 	Relation	reg;
-	NameData	unused = {""};
-	Datum		values[N_VALUES];
 
 	PreventCommandIfReadOnly("purchase_detach()");
 	if (PG_ARGISNULL(0))
@@ -222,17 +203,10 @@ purchase_detach(PG_FUNCTION_ARGS)
 
 	relid = PG_GETARG_OID(0);
 	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-		rel = open_owned_relation(relid, AccessShareLock);
+		rel = relation_open_owned(relid, AccessShareLock);
 
-	reg = table_open(registration_oid(self), ShareRowExclusiveLock);
-	values[0] = ObjectIdGetDatum(relid);
-	values[1] = values[2] = NameGetDatum(&unused);
-	values[3] = BoolGetDatum(false);
-	values[4] = BoolGetDatum(may_write_registrations(reg));
-	values[5] = Int32GetDatum(LOCK_WAIT_UNSET);
-	remember_default_owner(reg, values);
-	if (change_registrations(reg, values, lengthof(statements),
-							 statements) == 0)
+	reg = table_open(registration_relid(self), ShareRowExclusiveLock);
+	if (!registration_delete(reg, relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" is not attached",
@@ -275,19 +249,19 @@ serving_engine(Oid self, Relation rel, uint32 *reasons, const char **why_none)
 	StockTable *st;
 	Misfit		why = {.more_args = ""};
 
-	if (!find_registration(self, &registration))
+	if (!registration_find(self, &registration))
 	{
 		*why_none = "the table is not attached";
 		return NULL;
 	}
 	st = inspect(self, rel, registration.key_column,
-				 registration.stock_column, CurrentMemoryContext, &why);
+				 registration.stock_column, &why);
 	if (st == NULL)
 	{
 		*why_none = why.detail;
 		return NULL;
 	}
-	*reasons = engine_reasons(st, rel);
+	*reasons = engine_sql_reasons(st, rel);
 	if (purchase_engine == ENGINE_SQL)
 		*reasons |= SQL_REASON(SQL_SETTING);
 	return *reasons != 0 ? engine_sql.name : engine_row.name;

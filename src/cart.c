@@ -26,7 +26,12 @@
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
-#include "purchase.h"
+#include "cart.h"
+#include "compat.h"
+#include "engine.h"
+#include "settings.h"
+#include "stock.h"
+#include "wait.h"
 
 /*
  * The worst outcome of a cart's lines.
@@ -50,7 +55,7 @@ worst_line(Cart *cart)
 static char *
 line_name(Cart *cart, Line *line)
 {
-	return clip_key(product_text(line->product, cart->product_type));
+	return key_clip(key_product_text(line->product, cart->product_type));
 }
 
 /*
@@ -65,8 +70,8 @@ line_detail(Cart *cart, Line *line)
 	{
 		case OUTCOME_PRODUCT_NOT_FOUND:
 			return psprintf("Key (%s)=(%s) is not present in table \"%s\".",
-							cart->st->key_column, product,
-							RelationGetRelationName(cart->rel));
+							cart->table.st->key_column, product,
+							RelationGetRelationName(cart->table.rel));
 		case OUTCOME_BUSY:
 			return psprintf("Another transaction holds a lock on the row of product %s.",
 							product);
@@ -135,77 +140,50 @@ raise_cart(Cart *cart)
 			 outcome == OUTCOME_INSUFFICIENT_QUANTITY && nfailed == 1 ?
 			 errhint("A quantity of up to " INT64_FORMAT " can be sold.",
 					 worst->stock) : 0,
-			 errtablecol(cart->rel, outcome == OUTCOME_PRODUCT_NOT_FOUND ?
-						 cart->st->key_attno : cart->st->stock_attno)));
+			 errtablecol(cart->table.rel, outcome == OUTCOME_PRODUCT_NOT_FOUND ?
+						 cart->table.st->key_attno : cart->table.st->stock_attno)));
 }
 
-/* ----------------------------------------------------------------
- * Subtransactions and waiting
- * ----------------------------------------------------------------
+typedef struct Wait
+{
+	Cart	   *cart;
+	Line	   *line;
+	LockResult	result;
+} Wait;
+
+static void
+lock_waiting(void *arg)
+{
+	Wait	   *wait = arg;
+
+	wait->result = wait->cart->engine->lock(wait->cart, wait->line, true);
+}
+
+/*
+ * The wait ran out, an error of the server's.  Only its words are replaced: this
+ * still ends the transaction or subtransaction.
  */
+static void
+raise_busy(void *arg)
+{
+	Wait	   *wait = arg;
+
+	wait->line->outcome = OUTCOME_BUSY;
+	raise_cart(wait->cart);
+}
 
 /*
  * Lock a line's row, waiting as long as purchase.lock_wait allows.
- *
- * The server's lock_timeout starts anew with each thing that is waited for,
- * and a contended row can be two: the place at the head of its queue, then the
- * transaction that holds it.  So its timer is started here, once for all, with
- * lock_timeout itself out of the way.
  */
 static LockResult
 lock_and_wait(Cart *cart, Line *line)
 {
-	MemoryContext cxt = CurrentMemoryContext;
-	volatile int bound = cart->lock_wait;
-	const int	guc_level = NewGUCNestLevel();
-	LockResult	result;
-
-	if (bound > 0 && LockTimeout > 0)
-	{
-		bound = Min(bound, LockTimeout);
-		(void) set_config_option("lock_timeout", "0", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
-	}
+	Wait		wait = {.cart = cart, .line = line};
 
 	cart->waiting = line;
-	PG_TRY();
-	{
-		if (bound > 0)
-			enable_timeout_after(LOCK_TIMEOUT, bound);
-		result = cart->engine->lock(cart, line, true);
-		if (bound > 0)
-		{
-			/* it may have fired just now: then that must be known as such */
-			disable_timeout(LOCK_TIMEOUT, true);
-			CHECK_FOR_INTERRUPTS();
-		}
-	}
-	PG_CATCH();
-	{
-		/*
-		 * The timer may have fired together with another error.  Then its
-		 * interrupt is still pending, and without the indicator it would pass
-		 * for a cancel by the user: keep it, as LockErrorCleanup() does.
-		 */
-		if (bound > 0)
-			disable_timeout(LOCK_TIMEOUT, true);
-		if (geterrcode() == ERRCODE_LOCK_NOT_AVAILABLE)
-		{
-			/* only the words change: this still ends the (sub)transaction */
-			MemoryContextSwitchTo(cxt);
-			FlushErrorState();
-			line->outcome = OUTCOME_BUSY;
-			line->stock_known = false;
-			raise_cart(cart);
-		}
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	wait_within(cart->lock_wait, lock_waiting, raise_busy, &wait);
 	cart->waiting = NULL;
-
-	AtEOXact_GUC(true, guc_level);
-	return result;
+	return wait.result;
 }
 
 /* ----------------------------------------------------------------
@@ -219,14 +197,14 @@ lock_and_wait(Cart *cart, Line *line)
 static void
 decide(Cart *cart, Line *line)
 {
-	if (!line->stock_known && cart->verb != VERB_SET_STOCK)
+	if (line->stock_isnull && cart->verb != VERB_SET_STOCK)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the stock of product %s is null",
 						line_name(cart, line)),
 				 errhint("Set it, and declare column \"%s\" NOT NULL.",
-						 cart->st->stock_column),
-				 errtablecol(cart->rel, cart->st->stock_attno)));
+						 cart->table.st->stock_column),
+				 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
 
 	if (cart->verb != VERB_SELL || line->stock >= line->qty)
 		line->outcome = OUTCOME_AVAILABLE;
@@ -236,17 +214,50 @@ decide(Cart *cart, Line *line)
 		line->outcome = OUTCOME_INSUFFICIENT_QUANTITY;
 }
 
-static void
+/*
+ * Could the column hold what the line would write?
+ */
+static bool
+has_room(Cart *cart, Line *line)
+{
+	int64		max = stock_max(cart->table.st->stock_type);
+
+	switch (cart->verb)
+	{
+		case VERB_RESTOCK:
+			return line->stock <= max - line->qty;
+		case VERB_SET_STOCK:
+			return line->qty <= max;
+		default:
+			return true;
+	}
+}
+
+/*
+ * Look at a line's row.  True if it may be written at once.  Under REPEATABLE
+ * READ, too, its stock is enough to go by then: the engine decides whether what
+ * the look saw is the latest version.  Only to refuse takes a lock.
+ */
+static bool
 look_at_line(Cart *cart, Line *line)
 {
+	LookResult	result;
+
 	CHECK_FOR_INTERRUPTS();
-	line->outcome = OUTCOME_AVAILABLE;
-	line->stock_known = false;
-	line->free = false;
-	if (line->no_such_key || !cart->engine->look(cart, line))
+	result = line->no_such_key ? LOOK_NONE : cart->engine->look(cart, line);
+	if (result == LOOK_NONE)
+	{
 		line->outcome = OUTCOME_PRODUCT_NOT_FOUND;
-	else if (!IsolationUsesXactSnapshot() || cart->verb == VERB_READ)
+		return false;
+	}
+
+	line->outcome = OUTCOME_AVAILABLE;
+	if (!IsolationUsesXactSnapshot() || cart->verb == VERB_READ)
 		decide(cart, line);
+	if (result != LOOK_FREE || line->stock_isnull)
+		return false;
+	return cart->verb != VERB_SELL ? has_room(cart, line) :
+		line->stock >= line->qty;
 }
 
 static void
@@ -262,32 +273,10 @@ lock_line(Cart *cart, Line *line, bool wait)
 			break;
 		case LOCK_BUSY:
 			line->outcome = OUTCOME_BUSY;
-			line->stock_known = false;
 			break;
 		case LOCK_NO_ROW:
 			line->outcome = OUTCOME_PRODUCT_NOT_FOUND;
-			line->stock_known = false;
 			break;
-	}
-}
-
-/*
- * Could the column hold what the line would write?
- */
-static bool
-has_room(Cart *cart, Line *line)
-{
-	int64		max = cart->st->stock_type == INT2OID ? PG_INT16_MAX :
-		cart->st->stock_type == INT4OID ? PG_INT32_MAX : PG_INT64_MAX;
-
-	switch (cart->verb)
-	{
-		case VERB_RESTOCK:
-			return line->stock <= max - line->qty;
-		case VERB_SET_STOCK:
-			return line->qty <= max;
-		default:
-			return true;
 	}
 }
 
@@ -296,12 +285,12 @@ check_overflow(Cart *cart, Line *line)
 {
 	const char *product;
 	const char *type;
-	const char *column = cart->st->stock_column;
+	const char *column = cart->table.st->stock_column;
 
 	if (has_room(cart, line))
 		return;
 	product = line_name(cart, line);
-	type = format_type_be(cart->st->stock_type);
+	type = format_type_be(cart->table.st->stock_type);
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 			 errmsg("stock of product %s out of range", product),
@@ -310,39 +299,7 @@ check_overflow(Cart *cart, Line *line)
 					   product, line->stock, line->qty, type, column) :
 			 errdetail("The value " INT64_FORMAT " exceeds type %s of column \"%s\".",
 					   line->qty, type, column),
-			 errtablecol(cart->rel, cart->st->stock_attno)));
-}
-
-/*
- * What a line's stock is to be, given what was read last.
- */
-int64
-line_new_stock(Cart *cart, Line *line)
-{
-	switch (cart->verb)
-	{
-		case VERB_SELL:
-			return line->stock - line->qty;
-		case VERB_RESTOCK:
-			return line->stock + line->qty;
-		default:
-			Assert(cart->verb == VERB_SET_STOCK);
-			return line->qty;
-	}
-}
-
-/*
- * Could the line be written at once?  Under REPEATABLE READ, too, its stock is
- * enough to go by if it does: the engine decides whether what the look saw is
- * the latest version.  Only to refuse takes a lock.
- */
-static bool
-is_free_line(Cart *cart, Line *line)
-{
-	if (!line->free || !line->stock_known)
-		return false;
-	return cart->verb != VERB_SELL ? has_room(cart, line) :
-		line->stock >= line->qty;
+			 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
 }
 
 static bool
@@ -366,20 +323,20 @@ write_line(Cart *cart, Line *line)
 				 errmsg("the update of product %s did not take place",
 						line_name(cart, line)),
 				 errdetail("A trigger or rule on table \"%s\" suppressed it or took the units.",
-						   RelationGetRelationName(cart->rel)),
-				 errtablecol(cart->rel, cart->st->stock_attno)));
+						   RelationGetRelationName(cart->table.rel)),
+				 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
 
 	/* a trigger that changes the stock is no better than another statement */
-	if (cart->st->guarded && line->remaining != line_new_stock(cart, line))
+	if (cart->table.st->guarded && line->remaining != line_new_stock(cart, line))
 		ereport(ERROR,
 				(errcode(ERRCODE_STOCK_GUARDED),
 				 errmsg("column \"%s\" of table \"%s\" is guarded",
-						cart->st->stock_column,
-						RelationGetRelationName(cart->rel)),
+						cart->table.st->stock_column,
+						RelationGetRelationName(cart->table.rel)),
 				 errdetail("A trigger has changed the stock of product %s from " INT64_FORMAT " to " INT64_FORMAT ".",
 						   line_name(cart, line), line_new_stock(cart, line),
 						   line->remaining),
-				 errtablecol(cart->rel, cart->st->stock_attno)));
+				 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
 	line->outcome = OUTCOME_SOLD;
 }
 
@@ -400,10 +357,7 @@ run_lines(Cart *cart)
 	bool		free = true;
 
 	for (Line *line = cart->lines; line < end; line++)
-	{
-		look_at_line(cart, line);
-		free = free && is_free_line(cart, line);
-	}
+		free = look_at_line(cart, line) && free;
 	available = worst_line(cart)->outcome == OUTCOME_AVAILABLE;
 	if (cart->verb == VERB_READ || (!IsolationUsesXactSnapshot() && !available))
 		return;
@@ -426,13 +380,6 @@ run_lines(Cart *cart)
 }
 
 static int
-compare_keys(StockTable *st, const Line *x, const Line *y)
-{
-	return DatumGetInt32(FunctionCall2Coll(&st->cmp, st->key_collation,
-										   x->key, y->key));
-}
-
-static int
 compare_lines(const void *a, const void *b, void *arg)
 {
 	const Line *x = a;
@@ -442,7 +389,8 @@ compare_lines(const void *a, const void *b, void *arg)
 	if (x->no_such_key || y->no_such_key)
 		order = x->no_such_key - y->no_such_key;
 	else
-		order = compare_keys(((Cart *) arg)->st, x, y);
+		order = key_compare(&((Cart *) arg)->table.st->key_type, x->key,
+							y->key);
 	return order != 0 ? order : x->position - y->position;
 }
 
@@ -461,7 +409,7 @@ merge_lines(Cart *cart)
 		Line	   *line = &cart->lines[i];
 
 		if (last->no_such_key || line->no_such_key ||
-			compare_keys(cart->st, last, line) != 0)
+			key_compare(&cart->table.st->key_type, last->key, line->key) != 0)
 			*++last = *line;
 		else if (pg_add_s64_overflow(last->qty, line->qty, &last->qty))
 			ereport(ERROR,
@@ -480,8 +428,9 @@ prepare_lines(Cart *cart)
 		Line	   *line = &cart->lines[i];
 
 		line->position = i;
-		line->no_such_key = !stock_table_key(cart->st, line->product,
-											 cart->product_type, &line->key);
+		line->no_such_key = !key_from_product(&cart->table.st->key_type,
+											  line->product,
+											  cart->product_type, &line->key);
 	}
 	if (cart->nlines > 1)
 		merge_lines(cart);
@@ -505,9 +454,12 @@ lock_wait_as_set(StockTable *st)
 static void
 run_cart(Cart *cart)
 {
-	stock_table_open(cart);
+	stock_table_open(&cart->table, cart->self, cart->stock_table,
+					 cart->verb != VERB_READ);
+	cart->engine = engine_choose(&cart->table);
 	cart->lock_wait = cart->patience == PATIENCE_NONE ? 0 :
-		cart->patience == PATIENCE_UNBOUNDED ? -1 : lock_wait_as_set(cart->st);
+		cart->patience == PATIENCE_UNBOUNDED ? -1 :
+		lock_wait_as_set(cart->table.st);
 	prepare_lines(cart);
 
 	/*
@@ -534,7 +486,7 @@ run_or_raise(Cart *cart)
 	run_cart(cart);
 	if (worst_line(cart)->outcome > OUTCOME_SOLD)
 		raise_cart(cart);
-	stock_table_close(cart);
+	stock_table_close(&cart->table);
 }
 
 static void
@@ -580,7 +532,7 @@ try_cart(void *arg)
 	Cart	   *cart = arg;
 
 	run_cart(cart);
-	stock_table_close(cart);
+	stock_table_close(&cart->table);
 	return worst_line(cart)->outcome <= OUTCOME_SOLD;
 }
 
@@ -619,7 +571,7 @@ cart_try_sell(Cart *cart)
 	{
 		cart->patience = PATIENCE_NONE;
 		(void) try_cart(cart);
-		if (lock_wait_as_set(cart->st) == 0 ||
+		if (lock_wait_as_set(cart->table.st) == 0 ||
 			worst_line(cart)->outcome != OUTCOME_BUSY)
 			return;
 	}
@@ -643,7 +595,6 @@ cart_try_sell(Cart *cart)
 		if (line->outcome == OUTCOME_AVAILABLE && line->stock < line->qty)
 		{
 			line->outcome = OUTCOME_BUSY;
-			line->stock_known = false;
 		}
 }
 

@@ -9,6 +9,7 @@
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/tableam.h"
+#include "commands/trigger.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "executor/executor.h"
@@ -85,7 +86,7 @@ typedef bool compat_UpdateIndexes;
 #define compat_update_indexes(update_indexes) (update_indexes)
 #endif
 
-static inline void
+static inline List *
 compat_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot,
 						   EState *estate,
 						   pg_attribute_unused() compat_UpdateIndexes update_indexes)
@@ -95,12 +96,12 @@ compat_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot,
 
 	if (update_indexes == TU_Summarizing)
 		flags |= EIIT_ONLY_SUMMARIZING;
-	(void) ExecInsertIndexTuples(rri, estate, flags, slot, NIL, NULL);
+	return ExecInsertIndexTuples(rri, estate, flags, slot, NIL, NULL);
 #elif PG_VERSION_NUM >= 160000
-	(void) ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL,
+	return ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL,
 								 update_indexes == TU_Summarizing);
 #else
-	(void) ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL);
+	return ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL);
 #endif
 }
 
@@ -164,27 +165,39 @@ compat_restrict_search_path(void)
 #endif
 
 /*
- * The prepared CHECK constraints of a ResultRelInfo, and the parsed form of
- * one, or NULL if it is not enforced.
+ * A CHECK constraint as an expression, or NULL if it is not enforced.
  */
-#if PG_VERSION_NUM >= 180000
-#define compat_check_exprs(rri) ((rri)->ri_CheckConstraintExprs)
 static inline Expr *
-compat_parse_check(Relation rel, ConstrCheck *check)
+compat_parse_check(pg_attribute_unused() Relation rel, ConstrCheck *check)
 {
+#if PG_VERSION_NUM >= 180000
 	if (!check->ccenforced)
 		return NULL;
 	return (Expr *) expand_generated_columns_in_expr(stringToNode(check->ccbin),
 													 rel, 1);
-}
 #else
-#define compat_check_exprs(rri) ((rri)->ri_ConstraintExprs)
-static inline Expr *
-compat_parse_check(pg_attribute_unused() Relation rel, ConstrCheck *check)
-{
 	return stringToNode(check->ccbin);
-}
 #endif
+}
+
+/*
+ * Fire the BEFORE triggers of an update.
+ */
+static inline bool
+compat_ExecBRUpdateTriggers(EState *estate, EPQState *epqstate,
+							ResultRelInfo *rri, ItemPointer tid,
+							TupleTableSlot *slot)
+{
+#if PG_VERSION_NUM >= 180000
+	return ExecBRUpdateTriggers(estate, epqstate, rri, tid, NULL, slot, NULL,
+								NULL, false);
+#elif PG_VERSION_NUM >= 160000
+	return ExecBRUpdateTriggers(estate, epqstate, rri, tid, NULL, slot, NULL,
+								NULL);
+#else
+	return ExecBRUpdateTriggers(estate, epqstate, rri, tid, NULL, slot, NULL);
+#endif
+}
 
 /*
  * A range table of one relation, with what a statement on it would read and

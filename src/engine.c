@@ -11,7 +11,9 @@
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 
-#include "purchase.h"
+#include "compat.h"
+#include "engine.h"
+#include "settings.h"
 
 /* The codes are for purchase_check(), the texts complete "The reason: ...". */
 static const struct
@@ -60,7 +62,7 @@ sql_reason_text(uint32 reasons)
  * the table, and those that may change from call to call.
  */
 uint32
-engine_reasons(StockTable *st, Relation rel)
+engine_sql_reasons(StockTable *st, Relation rel)
 {
 	uint32		reasons = st->sql_reasons;
 
@@ -85,33 +87,33 @@ index_is_usable(Relation index)
 							  TransactionXmin);
 }
 
-void
-choose_engine(Cart *cart, LOCKMODE lockmode)
+/*
+ * Choose the engine of a call, and open the index that the row engine needs.
+ */
+const Engine *
+engine_choose(OpenTable *table)
 {
 	uint32		reasons;
 
-	cart->engine = &engine_sql;
 	if (purchase_engine == ENGINE_SQL)
-		return;
+		return &engine_sql;
 
-	reasons = engine_reasons(cart->st, cart->rel);
+	reasons = engine_sql_reasons(table->st, table->rel);
 	if (reasons == 0)
 	{
-		cart->index = index_open(cart->st->index, lockmode);
-		if (index_is_usable(cart->index))
-		{
-			cart->engine = &engine_row;
-			return;
-		}
-		index_close(cart->index, NoLock);
-		cart->index = NULL;
+		table->index = index_open(table->st->index, table->lockmode);
+		if (index_is_usable(table->index))
+			return &engine_row;
+		index_close(table->index, NoLock);
+		table->index = NULL;
 		reasons = SQL_REASON(SQL_NEW_INDEX);
 	}
 	if (purchase_engine == ENGINE_ROW)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("the row engine cannot serve table \"%s\"",
-						RelationGetRelationName(cart->rel)),
+						RelationGetRelationName(table->rel)),
 				 errdetail("The reason: %s.", sql_reason_text(reasons)),
 				 errhint("Let the engine be chosen: RESET purchase.engine;")));
+	return &engine_sql;
 }

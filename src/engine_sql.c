@@ -11,14 +11,15 @@
  * the lock holds, and is safe where it does not: a foreign server, or a
  * trigger that changes the row of a later line.
  *
- * The plans belong to the StockTable; it is replaced, with their texts, when
- * one of them has become invalid.
+ * The plans are kept with the StockTable.  When one of them has become invalid,
+ * which a new name of the schema does, all are made anew with their texts.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -27,9 +28,33 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "purchase.h"
+#include "compat.h"
+#include "engine.h"
+#include "guard.h"
+#include "wait.h"
 
 #define MAX_LOCK_ATTEMPTS 10
+
+/* The plans, in the order of their use. */
+enum
+{
+	PLAN_LOOK,
+	PLAN_LOCK_SKIP,
+	PLAN_LOCK_NOWAIT,
+	PLAN_LOCK_WAIT,
+	PLAN_TAKE,
+	PLAN_ADD,
+	PLAN_SET,
+	N_PLANS
+};
+
+/* What the sql engine knows of a table. */
+typedef struct SqlTable
+{
+	MemoryContext cxt;			/* below the StockTable's */
+	SPIPlanPtr	plans[N_PLANS]; /* each made when needed */
+	MemoryContextCallback callback;
+} SqlTable;
 
 /*
  * OPERATOR(schema.name): what the index means by "equal", whatever the
@@ -60,9 +85,9 @@ plan_text(Cart *cart, int plan)
 		[PLAN_LOCK_NOWAIT] = " NOWAIT",
 		[PLAN_LOCK_WAIT] = "",
 	};
-	StockTable *st = cart->st;
+	StockTable *st = cart->table.st;
 	const char *strength = st->stock_in_key ? "UPDATE" : "NO KEY UPDATE";
-	Relation	rel = cart->rel;
+	Relation	rel = cart->table.rel;
 	const char *table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 												   RelationGetRelationName(rel));
 	const char *key = psprintf("t.%s", quote_identifier(st->key_column));
@@ -73,9 +98,9 @@ plan_text(Cart *cart, int plan)
 	 * As a domain it could match an operator that was declared for just that,
 	 * by whoever may create one beside the right one.
 	 */
-	if (get_atttype(st->relid, st->key_attno) != st->key_type)
+	if (get_atttype(st->relid, st->key_attno) != st->key_type.type)
 		key = psprintf("%s::%s", key,
-					   format_type_extended(st->key_type, -1,
+					   format_type_extended(st->key_type.type, -1,
 											FORMAT_TYPE_FORCE_QUALIFY));
 
 	initStringInfo(&sql);
@@ -83,7 +108,7 @@ plan_text(Cart *cart, int plan)
 	{
 		appendStringInfo(&sql,
 						 "SELECT t.%s::pg_catalog.int8 FROM %s AS t WHERE %s %s $1",
-						 stock, table, key, operator_text(st->eq_operator));
+						 stock, table, key, operator_text(st->key_type.eq_operator));
 		if (plan != PLAN_LOOK)
 			appendStringInfo(&sql, " FOR %s%s", strength, waits[plan]);
 	}
@@ -94,7 +119,7 @@ plan_text(Cart *cart, int plan)
 			appendStringInfo(&sql, "t.%s OPERATOR(pg_catalog.%s) ", stock,
 							 plan == PLAN_TAKE ? "-" : "+");
 		appendStringInfo(&sql, "$2 WHERE %s %s $1", key,
-						 operator_text(st->eq_operator));
+						 operator_text(st->key_type.eq_operator));
 		if (plan == PLAN_TAKE)
 			appendStringInfo(&sql, " AND t.%s OPERATOR(pg_catalog.>=) $2",
 							 stock);
@@ -106,11 +131,11 @@ plan_text(Cart *cart, int plan)
 static SPIPlanPtr
 get_plan(Cart *cart, int plan)
 {
-	StockTable *st = cart->st;
+	SqlTable   *table = cart->table.st->sql;
 
-	if (st->plans[plan] == NULL)
+	if (table->plans[plan] == NULL)
 	{
-		Oid			types[2] = {st->key_type, INT8OID};
+		Oid			types[2] = {cart->table.st->key_type.type, INT8OID};
 		SPIPlanPtr	result;
 
 		/* the plan for one key is good for all */
@@ -120,9 +145,9 @@ get_plan(Cart *cart, int plan)
 		if (result == NULL || SPI_keepplan(result) != 0)
 			elog(ERROR, "could not prepare a plan: %s",
 				 SPI_result_code_string(SPI_result));
-		st->plans[plan] = result;
+		table->plans[plan] = result;
 	}
-	return st->plans[plan];
+	return table->plans[plan];
 }
 
 /*
@@ -142,9 +167,9 @@ run_plan(Cart *cart, Line *line, int plan, int64 *stock, bool *isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_CARDINALITY_VIOLATION),
 				 errmsg("product %s has more than one row",
-						product_text(line->product, cart->product_type)),
+						key_product_text(line->product, cart->product_type)),
 				 errhint("The key column must identify a row by itself."),
-				 errtablecol(cart->rel, cart->st->key_attno)));
+				 errtablecol(cart->table.rel, cart->table.st->key_attno)));
 	if (SPI_processed == 0)
 	{
 		SPI_freetuptable(SPI_tuptable);
@@ -163,25 +188,64 @@ run_plan(Cart *cart, Line *line, int plan, int64 *stock, bool *isnull)
 static bool
 read_stock(Cart *cart, Line *line, int plan)
 {
-	bool		isnull;
-
-	if (!run_plan(cart, line, plan, &line->stock, &isnull))
-		return false;
-	line->stock_known = !isnull;
-	return true;
+	return run_plan(cart, line, plan, &line->stock, &line->stock_isnull);
 }
 
 static void
-sql_open(pg_attribute_unused() Cart *cart)
+free_plans(void *arg)
 {
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	SqlTable   *table = arg;
+
+	for (int i = 0; i < N_PLANS; i++)
+		if (table->plans[i] != NULL)
+			SPI_freeplan(table->plans[i]);
 }
 
 static bool
+plans_are_valid(SqlTable *table)
+{
+	for (int i = 0; i < N_PLANS; i++)
+		if (table->plans[i] != NULL && !SPI_plan_is_valid(table->plans[i]))
+			return false;
+	return true;
+}
+
+/*
+ * An outer call may be in the middle of one of the old plans: they go with the
+ * transaction.
+ */
+static void
+sql_open(Cart *cart)
+{
+	StockTable *st = cart->table.st;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+
+	if (st->sql != NULL && !plans_are_valid(st->sql))
+	{
+		MemoryContextSetParent(st->sql->cxt, TopTransactionContext);
+		st->sql = NULL;
+	}
+	if (st->sql == NULL)
+	{
+		MemoryContext cxt = AllocSetContextCreate(st->cxt,
+												  "purchase sql engine",
+												  ALLOCSET_SMALL_SIZES);
+		SqlTable   *table = MemoryContextAllocZero(cxt, sizeof(SqlTable));
+
+		table->cxt = cxt;
+		table->callback.func = free_plans;
+		table->callback.arg = table;
+		MemoryContextRegisterResetCallback(cxt, &table->callback);
+		st->sql = table;
+	}
+}
+
+static LookResult
 sql_look(Cart *cart, Line *line)
 {
-	return read_stock(cart, line, PLAN_LOOK);
+	return read_stock(cart, line, PLAN_LOOK) ? LOOK_FOUND : LOOK_NONE;
 }
 
 typedef struct LockAttempt
@@ -266,15 +330,24 @@ write_stock(Cart *cart, Line *line)
 static bool
 sql_write(Cart *cart, Line *line)
 {
-	Announcement announcement;
+	StockTable *st = cart->table.st;
+	Announcement announcement = {
+		.target = st->target,
+		.key_column = st->target_key,
+		.key_type = &st->key_type,
+		.key = line->key,
+	};
 	volatile bool done = false;
 
 	/* a trigger that an earlier line fired may have sold some of it */
-	if (cart->st->guarded && line != cart->lines &&
+	if (st->guarded && line != cart->lines &&
 		!read_stock(cart, line, PLAN_LOCK_WAIT))
 		return false;
 
-	guard_announce(&announcement, cart, line);
+	announcement.old_isnull = line->stock_isnull;
+	announcement.old_stock = line->stock;
+	announcement.new_stock = line_new_stock(cart, line);
+	guard_announce(&announcement);
 	PG_TRY();
 	{
 		done = write_stock(cart, line);

@@ -43,7 +43,11 @@
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
-#include "purchase.h"
+#include "compat.h"
+#include "guard.h"
+#include "outcome.h"
+#include "registration.h"
+#include "stock.h"
 
 
 static Announcement *announced = NULL;
@@ -56,22 +60,15 @@ PG_FUNCTION_INFO_V1(purchase_guard_stock);
  */
 
 /*
- * Announce the one update that writes line_new_stock().  Until it is
- * withdrawn, it hides the announcement of an outer call.
+ * Announce the one update that may pass.  Until it is withdrawn, it hides the
+ * announcement of an outer call.
  */
 void
-guard_announce(Announcement *announcement, Cart *cart, Line *line)
+guard_announce(Announcement *announcement)
 {
-	StockTable *st = cart->st;
-
-	announcement->outer = announced;
-	announcement->st = st;
-	announcement->key = line->key;
-	announcement->old_known = line->stock_known;
-	announcement->old_stock = line->stock;
-	announcement->new_stock = line_new_stock(cart, line);
 	announcement->before_passed = false;
 	announcement->after_passed = false;
+	announcement->outer = announced;
 	announced = announcement;
 }
 
@@ -100,21 +97,18 @@ stock_of(Relation rel, AttrNumber attno, HeapTuple tuple, bool *isnull)
 static bool
 has_announced_key(Relation rel, HeapTuple tuple)
 {
-	StockTable *st = announced->st;
 	AttrNumber	attno;
 	Datum		key;
 	bool		isnull;
 
 	/* computed by a view: the figures will do, as what passes passes once */
-	if (st->target_key == NULL)
+	if (announced->key_column == NULL)
 		return true;
-	attno = get_attnum(RelationGetRelid(rel), st->target_key);
+	attno = get_attnum(RelationGetRelid(rel), announced->key_column);
 	if (attno <= 0)
 		return false;
 	key = heap_getattr(tuple, attno, RelationGetDescr(rel), &isnull);
-	return !isnull &&
-		DatumGetBool(FunctionCall2Coll(&st->eq, st->key_collation, key,
-									   announced->key));
+	return !isnull && key_equals(announced->key_type, key, announced->key);
 }
 
 /*
@@ -129,16 +123,16 @@ is_announced(TriggerData *trigdata, AttrNumber attno)
 	int64		stock;
 	bool		isnull;
 
-	if (announced == NULL || !OidIsValid(announced->st->target))
+	if (announced == NULL || !OidIsValid(announced->target))
 		return false;
-	target = announced->st->target;
+	target = announced->target;
 	if (relid != target &&
 		!(rel->rd_rel->relispartition &&
 		  list_member_oid(get_partition_ancestors(relid), target)))
 		return false;
 
 	stock = stock_of(rel, attno, trigdata->tg_trigtuple, &isnull);
-	if (isnull == announced->old_known || stock != announced->old_stock)
+	if (isnull != announced->old_isnull || stock != announced->old_stock)
 		return false;
 	stock = stock_of(rel, attno, trigdata->tg_newtuple, &isnull);
 	if (isnull || stock != announced->new_stock)
@@ -171,7 +165,7 @@ pass(TriggerData *trigdata, AttrNumber attno)
  * follows when a column is renamed, and into partitions.
  */
 AttrNumber
-guarded_column(Trigger *trigger)
+guard_column(Trigger *trigger)
 {
 	Bitmapset  *attrs = NULL;
 
@@ -214,7 +208,7 @@ of_product(Oid self, Relation rel, HeapTuple tuple)
 		Oid			output;
 		bool		varlena;
 
-		if (!find_registration(self, &registration))
+		if (!registration_find(self, &registration))
 			continue;
 		attno = get_attnum(RelationGetRelid(rel), registration.key_column);
 		if (attno <= 0 || !may_read(rel, attno))
@@ -225,7 +219,7 @@ of_product(Oid self, Relation rel, HeapTuple tuple)
 		getTypeOutputInfo(TupleDescAttr(desc, attno - 1)->atttypid, &output,
 						  &varlena);
 		return psprintf(" of product %s",
-						clip_key(OidOutputFunctionCall(output, key)));
+						key_clip(OidOutputFunctionCall(output, key)));
 	}
 	return "";
 }
@@ -275,7 +269,7 @@ purchase_guard_stock(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
 		!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ||
-		(attno = guarded_column(trigdata->tg_trigger)) <= 0 ||
+		(attno = guard_column(trigdata->tg_trigger)) <= 0 ||
 		!is_stock_type(base_type(trigdata->tg_relation, attno)))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
@@ -315,7 +309,7 @@ guard_watches(Relation rel, Oid function, AttrNumber attno)
 		if (trigger->tgfoid == function &&
 			(trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN ||
 			 trigger->tgenabled == TRIGGER_FIRES_ALWAYS) &&
-			guarded_column(trigger) == attno)
+			guard_column(trigger) == attno)
 			return true;
 	}
 	return false;

@@ -14,7 +14,11 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "purchase.h"
+#include "compat.h"
+#include "guard.h"
+#include "inspect.h"
+#include "registration.h"
+#include "relation.h"
 
 #define BEFORE_TRIGGER "~purchase_guard_before"
 #define AFTER_TRIGGER "~purchase_guard_after"
@@ -116,7 +120,7 @@ guard_follow(Relation rel, Oid function, AttrNumber attno)
 		Trigger    *trigger = &trigdesc->triggers[i];
 
 		if (trigger->tgfoid != function || trigger->tgisclone ||
-			guarded_column(trigger) == attno)
+			guard_column(trigger) == attno)
 			continue;
 		guard_place(rel, attno == InvalidAttrNumber ? NULL :
 					NameStr(TupleDescAttr(RelationGetDescr(rel),
@@ -193,15 +197,15 @@ purchase_guard(PG_FUNCTION_ARGS)
 	enabled = PG_GETARG_BOOL(1);
 
 	/* who doesn't own it should not even wait for it; two owners don't deadlock */
-	rel = open_owned_relation(PG_GETARG_OID(0), AccessShareLock);
+	rel = relation_open_owned(PG_GETARG_OID(0), AccessShareLock);
 	relation_close(rel, AccessShareLock);
-	rel = open_owned_relation(PG_GETARG_OID(0), AccessExclusiveLock);
+	rel = relation_open_owned(PG_GETARG_OID(0), AccessExclusiveLock);
 	registration.relid = RelationGetRelid(rel);
-	if (!find_registration(self, &registration))
+	if (!registration_find(self, &registration))
 		raise_not_attached(rel);
 	check_guardable(rel, enabled, function);
 	if (enabled)
-		check_registration(self, rel, &registration);
+		(void) inspect_registered(self, rel, &registration);
 
 	guard_place(rel, enabled ? registration.stock_column : NULL, function);
 	relation_close(rel, NoLock);

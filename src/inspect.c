@@ -33,7 +33,11 @@
 #include "utils/rel.h"
 #include "utils/typcache.h"
 
-#include "purchase.h"
+#include "compat.h"
+#include "guard.h"
+#include "inspect.h"
+#include "relation.h"
+#include "stock.h"
 
 static bool
 misfit(Misfit *why, int sqlerrcode, char *detail, char *hint)
@@ -224,12 +228,14 @@ find_key_index(Relation rel, Form_pg_attribute att, StockTable *st)
 
 			immediate = index->rd_index->indimmediate;
 			st->index = RelationGetRelid(index);
-			st->eq_subtype = type;
-			st->eq_operator = get_opfamily_member(opfamily, type, type,
-												  BTEqualStrategyNumber);
-			fmgr_info_cxt(get_opfamily_proc(opfamily, type, type,
+			key_type_init(&st->key_type, getBaseType(att->atttypid),
+						  att->attcollation,
+						  get_opfamily_member(opfamily, type, type,
+											  BTEqualStrategyNumber),
+						  type,
+						  get_opfamily_proc(opfamily, type, type,
 											BTORDER_PROC),
-						  &st->cmp, st->cxt);
+						  st->cxt);
 		}
 		index_close(index, AccessShareLock);
 	}
@@ -305,7 +311,6 @@ inspect_key_column(Relation rel, StockTable *st, Misfit *why)
 {
 	Form_pg_attribute att = find_column(rel, st->key_column);
 	char		relkind = rel->rd_rel->relkind;
-	Oid			func;
 
 	if (att == NULL)
 		return misfit(why, ERRCODE_UNDEFINED_COLUMN,
@@ -320,14 +325,11 @@ inspect_key_column(Relation rel, StockTable *st, Misfit *why)
 					  "Name two different columns.");
 
 	st->key_attno = att->attnum;
-	st->key_type = getBaseType(att->atttypid);
-	st->key_collation = att->attcollation;
-
 	if (relkind == RELKIND_VIEW || relkind == RELKIND_FOREIGN_TABLE ||
 		(relkind == RELKIND_PARTITIONED_TABLE && has_foreign_partition(rel)))
 	{
 		/* no index can say what is unique there */
-		TypeCacheEntry *type = lookup_type_cache(st->key_type,
+		TypeCacheEntry *type = lookup_type_cache(getBaseType(att->atttypid),
 												 TYPECACHE_EQ_OPR |
 												 TYPECACHE_CMP_PROC);
 
@@ -338,8 +340,8 @@ inspect_key_column(Relation rel, StockTable *st, Misfit *why)
 								   st->key_column,
 								   format_type_be(att->atttypid)),
 						  "Name a key column of another type.");
-		st->eq_operator = type->eq_opr;
-		fmgr_info_cxt(type->cmp_proc, &st->cmp, st->cxt);
+		key_type_init(&st->key_type, type->type_id, att->attcollation,
+					  type->eq_opr, InvalidOid, type->cmp_proc, st->cxt);
 	}
 	else if (!find_key_index(rel, att, st))
 		return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -351,9 +353,6 @@ inspect_key_column(Relation rel, StockTable *st, Misfit *why)
 							   relation_name(rel),
 							   quote_identifier(st->key_column)));
 
-	fmgr_info_cxt(get_opcode(st->eq_operator), &st->eq, st->cxt);
-	getTypeInputInfo(st->key_type, &func, &st->key_ioparam);
-	fmgr_info_cxt(func, &st->key_input, st->cxt);
 	return true;
 }
 
@@ -385,7 +384,7 @@ is_citus_table(Oid relid)
 
 /*
  * Why the row engine can't serve this table: the preconditions that hold or don't
- * as long as its definition stays the same.  See engine_reasons() for those that
+ * as long as its definition stays the same.  See engine_sql_reasons() for those that
  * depend on the user.
  */
 static uint32
@@ -424,26 +423,6 @@ table_sql_reasons(Relation rel)
 		(trig->trig_update_new_table || trig->trig_update_old_table))
 		reasons |= SQL_REASON(SQL_TRANSITION_TABLES);
 	return reasons;
-}
-
-/*
- * Does a foreign key of the table ask anything of a row whose stock alone
- * changes?  With several columns it may: MATCH FULL forbids that only some are
- * null, which an old row may violate if the constraint is not valid yet.
- */
-static bool
-foreign_keys_ask(Relation rel, AttrNumber stock_attno)
-{
-	ListCell   *lc;
-
-	foreach(lc, RelationGetFKeyList(rel))
-	{
-		ForeignKeyCacheInfo *fk = lfirst(lc);
-
-		if (fk->nkeys > 1 || fk->conkey[0] == stock_attno)
-			return true;
-	}
-	return false;
 }
 
 /*
@@ -588,67 +567,16 @@ inspect_target(Relation rel, StockTable *st, Oid self)
 }
 
 /*
- * The triggers of foreign keys do nothing as long as the keys stay what they
- * are: not those that a product table has as the referenced table, and as the
- * referencing one, only for rows that this transaction has written.  The
- * executor would ask each of them for each row, RI_FKey_pk_upd_check_required()
- * and RI_FKey_fk_upd_check_required() in ri_triggers.c.
- */
-static RowTriggers
-row_triggers(Relation rel, StockTable *st)
-{
-	bool		referencing = foreign_keys_ask(rel, st->stock_attno);
-	RowTriggers result = ROW_TRIGGERS_NONE;
-
-	/* not earlier: a look into a catalog may replace it */
-	TriggerDesc *trigdesc = rel->trigdesc;
-
-	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
-	{
-		Trigger    *trigger = &trigdesc->triggers[i];
-		RowTriggers kind = ROW_TRIGGERS_INTERNAL;
-		int			ri_type = RI_FKey_trigger_type(trigger->tgfoid);
-
-		if (!TRIGGER_FOR_ROW(trigger->tgtype) ||
-			!TRIGGER_FOR_UPDATE(trigger->tgtype) ||
-			trigger->tgenabled == TRIGGER_DISABLED ||
-			trigger->tgfoid == st->guard_function)
-			continue;
-		if (!trigger->tgisinternal)
-			kind = ROW_TRIGGERS_USER;
-		else if (ri_type == RI_TRIGGER_PK && !st->stock_in_key)
-			kind = ROW_TRIGGERS_NONE;
-		else if (ri_type == RI_TRIGGER_FK && !referencing)
-			kind = ROW_TRIGGERS_OF_NEW_ROWS;
-		result = Max(result, kind);
-	}
-	return result;
-}
-
-/*
- * Is it one whose rows need no more than to be checked and stored?
- */
-static bool
-is_plain(Relation rel, RowTriggers triggers)
-{
-	TupleDesc	desc = RelationGetDescr(rel);
-
-	for (int i = 0; i < desc->natts; i++)
-		if (TupleDescAttr(desc, i)->attgenerated != '\0')
-			return false;
-	return !rel->rd_rel->relispartition &&
-		triggers <= ROW_TRIGGERS_OF_NEW_ROWS;
-}
-
-/*
- * Fill a new StockTable below parent, or say what does not fit.  A NULL
- * key_column stands for the primary key.
+ * What is to be known of a relation as a stock table, in a memory context of its
+ * own below the current one; or NULL, and why it does not fit.  A NULL key_column
+ * stands for the primary key.
  */
 StockTable *
 inspect(Oid self, Relation rel, const char *key_column,
-		const char *stock_column, MemoryContext parent, Misfit *why)
+		const char *stock_column, Misfit *why)
 {
-	MemoryContext cxt = AllocSetContextCreate(parent, "purchase stock table",
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext,
+											  "purchase stock table",
 											  ALLOCSET_SMALL_SIZES);
 	MemoryContext oldcxt = MemoryContextSwitchTo(cxt);
 	StockTable *st = palloc0(sizeof(StockTable));
@@ -658,6 +586,7 @@ inspect(Oid self, Relation rel, const char *key_column,
 	st->cxt = cxt;
 	st->key_column = key_column ? pstrdup(key_column) : NULL;
 	st->stock_column = pstrdup(stock_column);
+	st->lock_wait = LOCK_WAIT_UNSET;
 
 	MemoryContextSwitchTo(oldcxt);
 	fits = inspect_relation(rel, why) &&
@@ -671,8 +600,6 @@ inspect(Oid self, Relation rel, const char *key_column,
 	}
 	st->sql_reasons |= table_sql_reasons(rel);
 	inspect_target(rel, st, self);
-	st->triggers = row_triggers(rel, st);
-	st->plain = is_plain(rel, st->triggers);
 
 	MemoryContextSwitchTo(cxt);
 	st->updated_cols = bms_make_singleton(st->stock_attno -
@@ -685,30 +612,28 @@ inspect(Oid self, Relation rel, const char *key_column,
 }
 
 /*
- * Raise what makes that a table no longer fits its registration.
+ * The same for a table that is attached: raise if it no longer fits.
  */
-void
-raise_misfit(Relation rel, Misfit *why)
-{
-	const char *literal = relation_literal(RelationGetRelid(rel));
-
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("stock table \"%s\" no longer fits its registration",
-					RelationGetRelationName(rel)),
-			 errdetail("%s", why->detail),
-			 errhint("Attach it again, SELECT purchase_attach(%s, ...), or give it up: SELECT purchase_detach(%s);",
-					 literal, literal),
-			 errtable(rel)));
-}
-
-void
-check_registration(Oid self, Relation rel, Registration *registration)
+StockTable *
+inspect_registered(Oid self, Relation rel, Registration *registration)
 {
 	Misfit		why = {.more_args = ""};
+	StockTable *st = inspect(self, rel, registration->key_column,
+							 registration->stock_column, &why);
+	const char *literal;
 
-	if (inspect(self, rel, registration->key_column,
-				registration->stock_column, CurrentMemoryContext,
-				&why) == NULL)
-		raise_misfit(rel, &why);
+	if (st == NULL)
+	{
+		literal = relation_literal(RelationGetRelid(rel));
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("stock table \"%s\" no longer fits its registration",
+						RelationGetRelationName(rel)),
+				 errdetail("%s", why.detail),
+				 errhint("Attach it again, SELECT purchase_attach(%s, ...), or give it up: SELECT purchase_detach(%s);",
+						 literal, literal),
+				 errtable(rel)));
+	}
+	st->lock_wait = registration->lock_wait;
+	return st;
 }

@@ -7,16 +7,48 @@
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
-#include "purchase.h"
+#include "key.h"
 
 /* of a product key, in a message */
 #define MAX_KEY_BYTES 200
 
-static bool
-int64_to_key(StockTable *st, int64 value, Datum *key)
+/*
+ * Set up a key's type; cmp is the support function of the order.
+ */
+void
+key_type_init(KeyType *kt, Oid type, Oid collation, Oid eq_operator,
+			  Oid eq_subtype, Oid cmp, MemoryContext cxt)
 {
-	switch (st->key_type)
+	Oid			input;
+
+	kt->type = type;
+	kt->collation = collation;
+	kt->eq_operator = eq_operator;
+	kt->eq_subtype = eq_subtype;
+	fmgr_info_cxt(get_opcode(eq_operator), &kt->eq, cxt);
+	fmgr_info_cxt(cmp, &kt->cmp, cxt);
+	getTypeInputInfo(type, &input, &kt->ioparam);
+	fmgr_info_cxt(input, &kt->input, cxt);
+}
+
+bool
+key_equals(KeyType *kt, Datum a, Datum b)
+{
+	return DatumGetBool(FunctionCall2Coll(&kt->eq, kt->collation, a, b));
+}
+
+int
+key_compare(KeyType *kt, Datum a, Datum b)
+{
+	return DatumGetInt32(FunctionCall2Coll(&kt->cmp, kt->collation, a, b));
+}
+
+static bool
+int64_to_key(KeyType *kt, int64 value, Datum *key)
+{
+	switch (kt->type)
 	{
 		case INT8OID:
 			*key = Int64GetDatum(value);
@@ -25,7 +57,7 @@ int64_to_key(StockTable *st, int64 value, Datum *key)
 			*key = Int32GetDatum((int32) value);
 			return value >= PG_INT32_MIN && value <= PG_INT32_MAX;
 		default:
-			Assert(st->key_type == INT2OID);
+			Assert(kt->type == INT2OID);
 			*key = Int16GetDatum((int16) value);
 			return value >= PG_INT16_MIN && value <= PG_INT16_MAX;
 	}
@@ -35,7 +67,7 @@ int64_to_key(StockTable *st, int64 value, Datum *key)
  * A product key as text, palloc'd.
  */
 char *
-product_text(Datum product, Oid type)
+key_product_text(Datum product, Oid type)
 {
 	switch (type)
 	{
@@ -59,22 +91,22 @@ product_text(Datum product, Oid type)
  * found, and need not be an error.
  */
 bool
-stock_table_key(StockTable *st, Datum product, Oid type, Datum *key)
+key_from_product(KeyType *kt, Datum product, Oid type, Datum *key)
 {
-	bool		integer_key = st->key_type == INT8OID ||
-		st->key_type == INT4OID || st->key_type == INT2OID;
+	bool		integer_key = kt->type == INT8OID ||
+		kt->type == INT4OID || kt->type == INT2OID;
 	char	   *text;
 
 	if (type == INT8OID && integer_key)
-		return int64_to_key(st, DatumGetInt64(product), key);
+		return int64_to_key(kt, DatumGetInt64(product), key);
 
-	if (type == st->key_type || (type == TEXTOID && st->key_type == VARCHAROID))
+	if (type == kt->type || (type == TEXTOID && kt->type == VARCHAROID))
 	{
 		*key = product;
 		return true;
 	}
 
-	text = product_text(product, type);
+	text = key_product_text(product, type);
 	if (integer_key)
 	{
 		/* an untyped parameter shall find the same as a bigint one */
@@ -84,9 +116,9 @@ stock_table_key(StockTable *st, Datum product, Oid type, Datum *key)
 		errno = 0;
 		value = strtoi64(text, &end, 10);
 		if (end != text && *end == '\0')
-			return errno == 0 && int64_to_key(st, value, key);
+			return errno == 0 && int64_to_key(kt, value, key);
 	}
-	*key = InputFunctionCall(&st->key_input, text, st->key_ioparam, -1);
+	*key = InputFunctionCall(&kt->input, text, kt->ioparam, -1);
 	return true;
 }
 
@@ -94,7 +126,7 @@ stock_table_key(StockTable *st, Datum product, Oid type, Datum *key)
  * Cut the text of a key to what has room in a message.
  */
 char *
-clip_key(char *text)
+key_clip(char *text)
 {
 	int			len = strlen(text);
 

@@ -6,7 +6,7 @@
 
 
 
-#include "purchase.h"
+#include "outcome.h"
 
 static const struct
 {

@@ -21,7 +21,9 @@
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
-#include "purchase.h"
+#include "cart.h"
+#include "compat.h"
+#include "settings.h"
 
 PG_MODULE_MAGIC;
 
@@ -163,10 +165,19 @@ sell(FunctionCallInfo fcinfo, Oid product_type)
 static bool
 remaining_stock(Line *line, Datum *value)
 {
-	bool		sold = line->outcome == OUTCOME_SOLD;
-
-	*value = Int64GetDatum(sold ? line->remaining : line->stock);
-	return sold || line->stock_known;
+	switch (line->outcome)
+	{
+		case OUTCOME_SOLD:
+			*value = Int64GetDatum(line->remaining);
+			return true;
+		case OUTCOME_BUSY:
+		case OUTCOME_PRODUCT_NOT_FOUND:
+			*value = (Datum) 0;
+			return false;
+		default:
+			*value = Int64GetDatum(line->stock);
+			return !line->stock_isnull;
+	}
 }
 
 /*
@@ -258,7 +269,7 @@ set_stock(FunctionCallInfo fcinfo, Oid product_type)
 				 errmsg("stock must not be negative, but is " INT64_FORMAT,
 						line.qty)));
 	cart_set_stock(&cart);
-	if (!line.stock_known)
+	if (line.stock_isnull)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(line.stock);
 }

@@ -24,7 +24,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "purchase.h"
+#include "compat.h"
+#include "registration.h"
+#include "relation.h"
 
 #define REGISTRATION "purchase_registration"
 #define DEFAULT_OWNER "purchase_default_owner"
@@ -39,38 +41,34 @@ enum
 };
 
 /*
- * The OID stays when it is no longer known to be right: its invalidations must
- * be recognised even if one comes in while it is being looked up.
- */
-Oid			registration_relid = InvalidOid;
-
-bool		registration_known = false;
-
-/*
  * The registrations stand in the same schema as every function of the
  * extension, wherever it was moved to.
  */
 Oid
-registration_oid(Oid self)
+registration_relid(Oid self)
 {
-	cache_init();
-	if (!registration_known)
-	{
-		Oid			schema = get_func_namespace(self);
+	Oid			relid = get_relname_relid(REGISTRATION,
+										  get_func_namespace(self));
 
-		registration_known = true;
-		registration_relid = get_relname_relid(REGISTRATION, schema);
-		if (!OidIsValid(registration_relid))
-		{
-			registration_known = false;
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("table \"%s\" of extension \"purchase\" does not exist",
-							REGISTRATION),
-					 errhint("Retry if the extension was just created anew; else create it anew: DROP EXTENSION purchase; CREATE EXTENSION purchase;")));
-		}
-	}
-	return registration_relid;
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" of extension \"purchase\" does not exist",
+						REGISTRATION),
+				 errhint("Retry if the extension was just created anew; else create it anew: DROP EXTENSION purchase; CREATE EXTENSION purchase;")));
+	return relid;
+}
+
+void
+raise_not_attached(Relation rel)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" is not attached",
+					RelationGetRelationName(rel)),
+			 errhint("Attach it first: SELECT purchase_attach(%s);",
+					 relation_literal(RelationGetRelid(rel))),
+			 errtable(rel)));
 }
 
 /*
@@ -81,9 +79,9 @@ registration_oid(Oid self)
  * with a registration that is gone.
  */
 bool
-find_registration(Oid self, Registration *registration)
+registration_find(Oid self, Registration *registration)
 {
-	Relation	reg = table_open(registration_oid(self), AccessShareLock);
+	Relation	reg = table_open(registration_relid(self), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	SysScanDesc scan;
 	ScanKeyData key;
@@ -127,7 +125,7 @@ find_registration(Oid self, Registration *registration)
  * database, and superusers.
  */
 bool
-may_write_registrations(Relation reg)
+registration_may_write(Relation reg)
 {
 	return pg_class_aclcheck(RelationGetRelid(reg), GetUserId(),
 							 ACL_INSERT) == ACLCHECK_OK;
@@ -135,22 +133,31 @@ may_write_registrations(Relation reg)
 
 /*
  * Run statements on the registrations: as the role that owns them, deaf to the
- * caller's search_path, and on their latest state, as find_registration()
+ * caller's search_path, and on their latest state, as registration_find()
  * reads them.  In a statement, %1$s is that table and %2$s purchase_default_owner;
  * $1 is the stock table, $2 the key column, $3 the stock column, $4 whether it is
  * the default, $5 whether the caller may write registrations himself, $6 its
  * lock_wait or null.  Returns how many rows the last statement changed.
  */
-uint64
-change_registrations(Relation reg, Datum *values, int nstatements,
+static uint64
+change_registrations(Relation reg, Registration *registration,
+					 bool is_default, int nstatements,
 					 const char *const *statements)
 {
-	static Oid	types[N_VALUES] = {REGCLASSOID, NAMEOID, NAMEOID, BOOLOID, BOOLOID, INT4OID};
+	static Oid	types[] = {REGCLASSOID, NAMEOID, NAMEOID, BOOLOID, BOOLOID, INT4OID};
+	Datum		values[] = {
+		ObjectIdGetDatum(registration->relid),
+		DirectFunctionCall1(namein, CStringGetDatum(registration->key_column)),
+		DirectFunctionCall1(namein, CStringGetDatum(registration->stock_column)),
+		BoolGetDatum(is_default),
+		BoolGetDatum(registration_may_write(reg)),
+		Int32GetDatum(registration->lock_wait),
+	};
+	char		nulls[] = "      ";
 	const char *name = relation_name(reg);
 	const char *owner_name =
 		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(reg)),
 								   DEFAULT_OWNER);
-	char		nulls[N_VALUES + 1] = "      ";
 	Oid			userid;
 	int			sec_context;
 	int			guc_level;
@@ -161,14 +168,14 @@ change_registrations(Relation reg, Datum *values, int nstatements,
 						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
 	guc_level = compat_restrict_search_path();
 
-	if (DatumGetInt32(values[5]) == LOCK_WAIT_UNSET)
+	if (registration->lock_wait == LOCK_WAIT_UNSET)
 		nulls[5] = 'n';
 
 	SPI_connect();
 	for (int i = 0; i < nstatements; i++)
 	{
 		SPIPlanPtr	plan = SPI_prepare(psprintf(statements[i], name, owner_name),
-									   N_VALUES, types);
+									   lengthof(types), types);
 
 		if (plan == NULL ||
 			SPI_execute_snapshot(plan, values, nulls, GetLatestSnapshot(),
@@ -184,7 +191,7 @@ change_registrations(Relation reg, Datum *values, int nstatements,
 }
 
 bool
-is_empty(Relation rel)
+registration_is_empty(Relation rel)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot,
@@ -200,7 +207,7 @@ is_empty(Relation rel)
  * The role that owned the last default table, or NULL if there never was one.
  */
 char *
-last_default_owner(Relation reg)
+registration_last_owner(Relation reg)
 {
 	Relation	rel = table_openrv(makeRangeVar(get_namespace_name(RelationGetNamespace(reg)),
 												DEFAULT_OWNER, -1),
@@ -225,8 +232,8 @@ last_default_owner(Relation reg)
 /*
  * If the table is the default, remember who owns it.
  */
-void
-remember_default_owner(Relation reg, Datum *values)
+static void
+remember_default_owner(Relation reg, Registration *registration)
 {
 	static const char *const statements[] = {
 		"DELETE FROM %2$s WHERE EXISTS"
@@ -236,5 +243,51 @@ remember_default_owner(Relation reg, Datum *values)
 		" WHERE r.stock_table = $1 AND r.is_default",
 	};
 
-	change_registrations(reg, values, lengthof(statements), statements);
+	change_registrations(reg, registration, false, lengthof(statements),
+						 statements);
+}
+
+/*
+ * Store a registration, in place of the one that the table may have, and tidy
+ * away what dropped tables left.
+ */
+void
+registration_store(Relation reg, Registration *registration, bool is_default)
+{
+	static const char *const statements[] = {
+		"DELETE FROM %1$s WHERE ($5 OR NOT is_default) AND NOT EXISTS"
+		" (SELECT FROM pg_class WHERE oid = stock_table)",
+		"UPDATE %1$s SET is_default = false"
+		" WHERE is_default AND $4 AND stock_table <> $1",
+		"INSERT INTO %1$s (stock_table, key_column, stock_column, is_default, lock_wait)"
+		" VALUES ($1, $2, $3, $4, $6) ON CONFLICT (stock_table) DO UPDATE"
+		" SET key_column = $2, stock_column = $3, is_default = $4, lock_wait = $6",
+	};
+
+	change_registrations(reg, registration, is_default,
+						 lengthof(statements), statements);
+	remember_default_owner(reg, registration);
+}
+
+/*
+ * Delete a registration; false if there is none.  That of a dropped table anybody
+ * may delete, unless it was the default.
+ */
+bool
+registration_delete(Relation reg, Oid relid)
+{
+	static const char *const statements[] = {
+		"DELETE FROM %1$s WHERE stock_table = $1 AND ($5 OR NOT is_default"
+		" OR EXISTS (SELECT FROM pg_class WHERE oid = stock_table))",
+	};
+	Registration registration = {
+		.relid = relid,
+		.key_column = "",
+		.stock_column = "",
+		.lock_wait = LOCK_WAIT_UNSET,
+	};
+
+	remember_default_owner(reg, &registration);
+	return change_registrations(reg, &registration, false,
+								lengthof(statements), statements) > 0;
 }

@@ -13,8 +13,12 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "purchase.h"
+#include "compat.h"
+#include "relation.h"
 
+/*
+ * A relation's name as a literal of type regclass.
+ */
 char *
 relation_literal(Oid relid)
 {
@@ -34,20 +38,11 @@ relation_name(Relation rel)
 									  RelationGetRelationName(rel));
 }
 
-void
-raise_not_attached(Relation rel)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("table \"%s\" is not attached",
-					RelationGetRelationName(rel)),
-			 errhint("Attach it first: SELECT purchase_attach(%s);",
-					 relation_literal(RelationGetRelid(rel))),
-			 errtable(rel)));
-}
-
+/*
+ * Open a relation that the user must own.
+ */
 Relation
-open_owned_relation(Oid relid, LOCKMODE lockmode)
+relation_open_owned(Oid relid, LOCKMODE lockmode)
 {
 	Relation	rel = try_relation_open(relid, lockmode);
 

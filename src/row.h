@@ -8,42 +8,86 @@
 #include "access/relscan.h"
 #include "nodes/execnodes.h"
 
-#include "purchase.h"
+#include "engine.h"
 
 #pragma GCC visibility push(hidden)
 
+/* What row triggers an update of the stock fires, the guard's left out. */
+typedef enum RowTriggers
+{
+	ROW_TRIGGERS_NONE,			/* none that could do anything */
+	ROW_TRIGGERS_OF_NEW_ROWS,	/* they do something only with rows that this
+								 * transaction has inserted or updated */
+	ROW_TRIGGERS_ANY,
+} RowTriggers;
+
+/* What the row engine knows of a table. */
+typedef struct RowTable
+{
+	RowTriggers triggers;
+	bool		generated;		/* has stored generated columns */
+	bool		partition;
+
+	/*
+	 * Its CHECK constraints.  Planned once if their plans can't change while the
+	 * table's definition stays the same, else NULL.  An element is NULL if the
+	 * constraint is not enforced.
+	 */
+	int			nchecks;
+	Expr	  **checks;
+	Expr	  **planned_checks;
+} RowTable;
+
+/* What is known of a line's row. */
+typedef struct RowLine
+{
+	HeapTuple	version;		/* copy of what was looked at, or locked */
+	ItemPointerData root;		/* where its index entry points to */
+	bool		contended;		/* another transaction held it */
+	bool		crowded;		/* its page was nearly full */
+} RowLine;
+
+/* Of a call. */
 typedef struct RowState
 {
 	IndexScanDesc scan;			/* with the snapshot of the call */
 	TupleTableSlot *lock_slot;	/* set up by the first lock */
 	TupleTableSlot *new_slot;	/* set up by the first write */
-	ExprState **checks;			/* with the first CHECK of a plain table */
+	ExprState **checks;			/* set up by the first check */
 	ExprContext *check_context;
 
 	/* set up by the first write that needs the executor */
 	EState	   *estate;
 	ResultRelInfo *rri;
 	EPQState	epq;
-	TupleTableSlot *old_slot;
+
+	RowLine		lines[FLEXIBLE_ARRAY_MEMBER];
 } RowState;
 
+static inline RowLine *
+row_of(Cart *cart, Line *line)
+{
+	return &((RowState *) cart->engine_state)->lines[line - cart->lines];
+}
+
+/* row_table.c */
+extern RowTable *row_table(Cart *cart);
+
 /* row_find.c */
-extern void set_row(Cart *cart, Line *line, HeapTuple row);
-extern bool is_crowded(Buffer buffer, HeapTuple row);
-extern bool row_look(Cart *cart, Line *line);
-extern bool look_again(Cart *cart, Line *line);
+extern LookResult row_look(Cart *cart, Line *line);
+extern bool row_find_latest(Cart *cart, Line *line);
+extern void row_take(Cart *cart, Line *line, HeapTuple version);
+extern bool row_is_crowded(Buffer buffer, HeapTuple version);
 
 /* row_lock.c */
 extern LockResult row_lock(Cart *cart, Line *line, bool wait);
 
 /* row_check.c */
-extern void prepare_checks(Cart *cart, EState *estate, ResultRelInfo *rri);
-extern bool plan_checks(Cart *cart);
-extern bool satisfies_constraints(Cart *cart, TupleTableSlot *slot);
+extern bool row_check(Cart *cart, TupleTableSlot *slot);
 
 /* row_write.c */
-extern bool row_write_free(Cart *cart, Line *line);
 extern bool row_write(Cart *cart, Line *line);
+extern bool row_write_free(Cart *cart, Line *line);
 
 #pragma GCC visibility pop
 

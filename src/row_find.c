@@ -17,7 +17,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "compat.h"
 #include "row.h"
+#include "stock.h"
 
 /* So many more versions of a row its page shall have room for. */
 #define ROOM 4
@@ -26,31 +28,32 @@
  * Take a version of a line's row, palloc'd, as what is known of it.
  */
 void
-set_row(Cart *cart, Line *line, HeapTuple row)
+row_take(Cart *cart, Line *line, HeapTuple version)
 {
-	bool		isnull;
-	Datum		value = heap_getattr(row, cart->st->stock_attno,
-									 RelationGetDescr(cart->rel), &isnull);
+	StockTable *st = cart->table.st;
+	RowLine    *row = row_of(cart, line);
+	Datum		value = heap_getattr(version, st->stock_attno,
+									 RelationGetDescr(cart->table.rel),
+									 &line->stock_isnull);
 
-	if (line->row != NULL)
-		heap_freetuple(line->row);
-	line->row = row;
-	line->stock_known = !isnull;
-	line->stock = isnull ? 0 : stock_value(value, cart->st->stock_type);
+	if (row->version != NULL)
+		heap_freetuple(row->version);
+	row->version = version;
+	line->stock = line->stock_isnull ? 0 : stock_value(value, st->stock_type);
 }
 
 /*
- * Does nobody hold this row?  Asked while its page is locked.  A guess, as
+ * Does nobody hold this version?  Asked while its page is locked.  A guess, as
  * that may change at once; and if there are several lockers, "no".
  */
 static bool
-is_free(HeapTupleHeader row)
+is_free(HeapTupleHeader version)
 {
-	if (row->t_infomask & HEAP_XMAX_INVALID)
+	if (version->t_infomask & HEAP_XMAX_INVALID)
 		return true;
-	return HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask) &&
-		(row->t_infomask & HEAP_XMAX_IS_MULTI) == 0 &&
-		!TransactionIdIsInProgress(HeapTupleHeaderGetRawXmax(row));
+	return HEAP_XMAX_IS_LOCKED_ONLY(version->t_infomask) &&
+		(version->t_infomask & HEAP_XMAX_IS_MULTI) == 0 &&
+		!TransactionIdIsInProgress(HeapTupleHeaderGetRawXmax(version));
 }
 
 /*
@@ -59,14 +62,14 @@ is_free(HeapTupleHeader row)
  * If there are several lockers, "no", as we may be one of them.
  */
 static bool
-is_contended(HeapTupleHeader row)
+is_contended(HeapTupleHeader version)
 {
-	TransactionId xmax = HeapTupleHeaderGetRawXmax(row);
+	TransactionId xmax = HeapTupleHeaderGetRawXmax(version);
 
-	if ((row->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) != 0)
+	if ((version->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) != 0)
 		return false;
-	if (HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask) &&
-		HEAP_XMAX_IS_KEYSHR_LOCKED(row->t_infomask))
+	if (HEAP_XMAX_IS_LOCKED_ONLY(version->t_infomask) &&
+		HEAP_XMAX_IS_KEYSHR_LOCKED(version->t_infomask))
 		return false;
 	return !TransactionIdIsCurrentTransactionId(xmax) &&
 		TransactionIdIsInProgress(xmax);
@@ -76,92 +79,94 @@ is_contended(HeapTupleHeader row)
  * Has a row's page little room left?  A guess if the page is not locked.
  */
 bool
-is_crowded(Buffer buffer, HeapTuple row)
+row_is_crowded(Buffer buffer, HeapTuple version)
 {
 	Page		page = BufferGetPage(buffer);
 
 	return PageIsFull(page) ||
-		PageGetHeapFreeSpace(page) < ROOM * MAXALIGN(row->t_len);
+		PageGetHeapFreeSpace(page) < ROOM * MAXALIGN(version->t_len);
 }
 
 /*
  * Fetch the version that the scan's snapshot sees, of the row whose index
  * entry the scan has come to.
  *
- * This is index_fetch_heap(), but that it does not prune the page.  Who visits
+ * This is index_fetch_heap(), except that it does not prune the page.  Who visits
  * a page to read all of it may well do that whenever less than a tenth of it is
  * left; a sale would do it nearly every time, for the one version before, and
- * it is dearer than all the rest.  make_room() does it when room is needed.
+ * that costs more than all the rest.  make_room() does it when room is needed.
  */
-static bool
+static LookResult
 fetch_row(Cart *cart, Line *line, IndexScanDesc scan)
 {
+	Relation	rel = cart->table.rel;
+	RowLine    *row = row_of(cart, line);
 	ItemPointerData tid = scan->xs_heaptid;
-	Buffer		buffer = ReadBuffer(cart->rel, ItemPointerGetBlockNumber(&tid));
+	Buffer		buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(&tid));
 	HeapTupleData tuple;
 	bool		all_dead;
-	bool		found;
+	LookResult	result = LOOK_NONE;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	found = heap_hot_search_buffer(&tid, cart->rel, buffer, scan->xs_snapshot,
-								   &tuple, &all_dead, true);
-	if (found)
+	if (heap_hot_search_buffer(&tid, rel, buffer, scan->xs_snapshot, &tuple,
+							   &all_dead, true))
 	{
-		line->free = cart->verb != VERB_READ && is_free(tuple.t_data);
-		line->contended = !line->free && is_contended(tuple.t_data);
-		line->crowded = is_crowded(buffer, &tuple);
-		line->root = scan->xs_heaptid;
-		set_row(cart, line, heap_copytuple(&tuple));
+		result = cart->verb != VERB_READ && is_free(tuple.t_data) ? LOOK_FREE :
+			LOOK_FOUND;
+		row->contended = result == LOOK_FOUND && is_contended(tuple.t_data);
+		row->crowded = row_is_crowded(buffer, &tuple);
+		row->root = scan->xs_heaptid;
+		row_take(cart, line, heap_copytuple(&tuple));
 		pgstat_count_heap_fetch(scan->indexRelation);
 	}
 	UnlockReleaseBuffer(buffer);
 
 	if (!scan->xactStartedInRecovery)
 		scan->kill_prior_tuple = all_dead;
-	return found;
+	return result;
 }
 
 /*
  * Find the line's row with a scan.  An MVCC scan: it takes the predicate locks
  * of SERIALIZABLE, which a dirty one would not.
  */
-static bool
+static LookResult
 find_row(Cart *cart, Line *line, IndexScanDesc scan)
 {
-	StockTable *st = cart->st;
+	KeyType    *kt = &cart->table.st->key_type;
 	ScanKeyData key;
+	LookResult	result = LOOK_NONE;
 
 	ScanKeyEntryInitializeWithInfo(&key, 0, 1, BTEqualStrategyNumber,
-								   st->eq_subtype, st->key_collation, &st->eq,
+								   kt->eq_subtype, kt->collation, &kt->eq,
 								   line->key);
 	index_rescan(scan, &key, 1, NULL, 0);
-	while (index_getnext_tid(scan, ForwardScanDirection) != NULL)
-		if (fetch_row(cart, line, scan))
-			return true;
-	return false;
-}
-
-bool
-row_look(Cart *cart, Line *line)
-{
-	return find_row(cart, line,
-					((RowState *) cart->engine_state)->scan);
+	while (result == LOOK_NONE &&
+		   index_getnext_tid(scan, ForwardScanDirection) != NULL)
+		result = fetch_row(cart, line, scan);
+	return result;
 }
 
 /*
- * Look again, with a snapshot that sees what was committed since the call
- * began.  The old snapshot stays: other lines' versions depend on it.
+ * Look with the snapshot of the call.
+ */
+LookResult
+row_look(Cart *cart, Line *line)
+{
+	return find_row(cart, line, ((RowState *) cart->engine_state)->scan);
+}
+
+/*
+ * Look with the active snapshot, a later one.
  */
 bool
-look_again(Cart *cart, Line *line)
+row_find_latest(Cart *cart, Line *line)
 {
-	IndexScanDesc scan;
-	bool		found;
+	IndexScanDesc scan = compat_index_beginscan(cart->table.rel,
+												cart->table.index,
+												GetActiveSnapshot());
+	bool		found = find_row(cart, line, scan) != LOOK_NONE;
 
-	CHECK_FOR_INTERRUPTS();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	scan = compat_index_beginscan(cart->rel, cart->index, GetActiveSnapshot());
-	found = find_row(cart, line, scan);
 	index_endscan(scan);
 	return found;
 }

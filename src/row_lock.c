@@ -13,27 +13,32 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "compat.h"
 #include "row.h"
 
 static bool
 has_key(Cart *cart, Line *line)
 {
-	StockTable *st = cart->st;
+	StockTable *st = cart->table.st;
 	bool		isnull;
-	Datum		key = heap_getattr(line->row, st->key_attno,
-								   RelationGetDescr(cart->rel), &isnull);
+	Datum		key = heap_getattr(row_of(cart, line)->version, st->key_attno,
+								   RelationGetDescr(cart->table.rel), &isnull);
 
-	return !isnull &&
-		DatumGetBool(FunctionCall2Coll(&st->eq, st->key_collation, key,
-									   line->key));
+	return !isnull && key_equals(&st->key_type, key, line->key);
 }
 
+/*
+ * Lock the version that was looked at.  Where the isolation level allows it, it is
+ * the latest version that is locked: moved tells whether that is another one.
+ */
 static TM_Result
 lock_version(Cart *cart, Line *line, bool wait, bool *moved)
 {
 	RowState   *state = cart->engine_state;
+	Relation	rel = cart->table.rel;
+	RowLine    *row = row_of(cart, line);
 	int			flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
-	ItemPointerData tid = line->row->t_self;	/* is moved along the update
+	ItemPointerData tid = row->version->t_self; /* is moved along the update
 												 * chain */
 	TM_FailureData tmfd;
 	TM_Result	result;
@@ -42,26 +47,26 @@ lock_version(Cart *cart, Line *line, bool wait, bool *moved)
 		flags |= TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
 
 	if (state->lock_slot == NULL)
-		state->lock_slot =
-			MakeSingleTupleTableSlot(RelationGetDescr(cart->rel),
-									 table_slot_callbacks(cart->rel));
+		state->lock_slot = MakeSingleTupleTableSlot(RelationGetDescr(rel),
+													table_slot_callbacks(rel));
 
 	/*
 	 * LockWaitSkip and not LockWaitError, which would raise heapam's own
 	 * error for a busy row.
 	 */
-	result = table_tuple_lock(cart->rel, &tid, GetActiveSnapshot(),
+	result = table_tuple_lock(rel, &tid, GetActiveSnapshot(),
 							  state->lock_slot, GetCurrentCommandId(false),
-							  cart->st->stock_in_key ? LockTupleExclusive :
-							  LockTupleNoKeyExclusive,
+							  cart->table.st->stock_in_key ?
+							  LockTupleExclusive : LockTupleNoKeyExclusive,
 							  wait ? LockWaitBlock : LockWaitSkip,
 							  flags, &tmfd);
 	if (result == TM_Ok)
 	{
-		set_row(cart, line, ExecCopySlotHeapTuple(state->lock_slot));
-		line->crowded =
-			is_crowded(((BufferHeapTupleTableSlot *) state->lock_slot)->buffer,
-					   line->row);
+		Buffer		buffer =
+			((BufferHeapTupleTableSlot *) state->lock_slot)->buffer;
+
+		row_take(cart, line, ExecCopySlotHeapTuple(state->lock_slot));
+		row->crowded = row_is_crowded(buffer, row->version);
 	}
 	*moved = tmfd.traversed;
 
@@ -105,7 +110,7 @@ static void
 set_queue_tag(LOCKTAG *tag, Cart *cart, ItemPointer root)
 {
 	tag->locktag_field1 = MyDatabaseId;
-	tag->locktag_field2 = RelationGetRelid(cart->rel);
+	tag->locktag_field2 = RelationGetRelid(cart->table.rel);
 	tag->locktag_field3 = ItemPointerGetBlockNumber(root);
 	tag->locktag_field4 = ItemPointerGetOffsetNumber(root);
 	tag->locktag_type = LOCKTAG_USERLOCK;
@@ -132,24 +137,32 @@ join_queue(Cart *cart, Line *line, Queue *queue)
 {
 	LOCKTAG		tag;
 
-	if (queue->joined && ItemPointerEquals(&queue->root, &line->root))
+	ItemPointer root = &row_of(cart, line)->root;
+
+	if (queue->joined && ItemPointerEquals(&queue->root, root))
 		return false;
 	leave_queue(cart, queue);
-	set_queue_tag(&tag, cart, &line->root);
+	set_queue_tag(&tag, cart, root);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	queue->joined = true;
-	queue->root = line->root;
+	queue->root = *root;
 	return true;
 }
 
 /*
  * Lock the version that was looked at, or where the isolation level allows it,
- * the latest one.  False if it is gone, or has got another key.
+ * the latest one.  False if what was looked at is stale: we have waited in the
+ * queue meanwhile, or it is gone, or has got another key.
  */
 static bool
-lock_looked_at(Cart *cart, Line *line, bool wait, LockResult *result)
+lock_looked_at(Cart *cart, Line *line, bool wait, Queue *queue,
+			   LockResult *result)
 {
 	bool		moved;
+
+	if (wait && row_of(cart, line)->contended &&
+		join_queue(cart, line, queue) && !IsolationUsesXactSnapshot())
+		return false;
 
 	switch (lock_version(cart, line, wait, &moved))
 	{
@@ -168,14 +181,14 @@ lock_looked_at(Cart *cart, Line *line, bool wait, LockResult *result)
 						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 						 errmsg("could not serialize access due to concurrent update"),
 						 errhint("Retry the transaction."),
-						 errtable(cart->rel)));
+						 errtable(cart->table.rel)));
 			return false;
 
 		case TM_SelfModified:
 			ereport(ERROR,
 					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
 					 errmsg("the product's row was already modified by an operation triggered by the current command"),
-					 errtable(cart->rel)));
+					 errtable(cart->table.rel)));
 
 		default:
 			elog(ERROR, "unexpected result of table_tuple_lock");
@@ -184,36 +197,30 @@ lock_looked_at(Cart *cart, Line *line, bool wait, LockResult *result)
 
 /*
  * Lock the latest version of a line's row.  Under READ COMMITTED what was looked
- * at may be stale: somebody was faster, or we have waited in the queue.  Another
- * row may have the key by now, so look again.
+ * at may be stale.  Another row may have the key by then, so look again, with a
+ * snapshot that sees what was committed since; the call's own snapshot stays, as
+ * other lines' versions depend on it.
  */
 LockResult
 row_lock(Cart *cart, Line *line, bool wait)
 {
 	Queue		queue = {false};
 	LockResult	result;
-	bool		looked_again = false;
+	bool		done = lock_looked_at(cart, line, wait, &queue, &result);
 
-	for (;;)
+	while (!done)
 	{
-		bool		waited = wait && line->contended &&
-			join_queue(cart, line, &queue);
-
-		if ((!waited || IsolationUsesXactSnapshot()) &&
-			lock_looked_at(cart, line, wait, &result))
-			break;
-
-		if (looked_again)
-			PopActiveSnapshot();
-		looked_again = true;
-		if (!look_again(cart, line))
+		CHECK_FOR_INTERRUPTS();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		if (row_find_latest(cart, line))
+			done = lock_looked_at(cart, line, wait, &queue, &result);
+		else
 		{
 			result = LOCK_NO_ROW;
-			break;
+			done = true;
 		}
-	}
-	if (looked_again)
 		PopActiveSnapshot();
+	}
 	leave_queue(cart, &queue);
 	return result;
 }

@@ -1,6 +1,12 @@
 /*
  * row_write.c
  *	  The row engine: a row is written.
+ *
+ * What is done to a row, and in which order, is that of
+ * ExecSimpleRelationUpdate(), with the steps left out that the table does not
+ * need.  A row that is written in the step that locks it has none of the steps
+ * that may run a user's code before the write: if somebody was faster, nothing
+ * has happened.
  */
 #include "postgres.h"
 
@@ -8,59 +14,17 @@
 #include "access/htup_details.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "compat.h"
 #include "row.h"
-
-static Datum
-stock_datum(int64 stock, Oid type)
-{
-	switch (type)
-	{
-		case INT2OID:
-			return Int16GetDatum((int16) stock);
-		case INT4OID:
-			return Int32GetDatum((int32) stock);
-		default:
-			return Int64GetDatum(stock);
-	}
-}
-
-/*
- * Set up the new row: as it is, but for the stock, and without what dropped
- * columns left.
- */
-static TupleTableSlot *
-fill_new_slot(Cart *cart, Line *line, int64 stock)
-{
-	RowState   *state = cart->engine_state;
-	TupleDesc	desc = RelationGetDescr(cart->rel);
-	int			stock_index = cart->st->stock_attno - 1;
-	TupleTableSlot *slot;
-
-	if (state->new_slot == NULL)
-		state->new_slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
-	slot = ExecClearTuple(state->new_slot);
-
-	heap_deform_tuple(line->row, desc, slot->tts_values, slot->tts_isnull);
-	for (int i = 0; i < desc->natts; i++)
-		if (TupleDescAttr(desc, i)->attisdropped)
-			slot->tts_isnull[i] = true;
-	slot->tts_values[stock_index] = stock_datum(stock, cart->st->stock_type);
-	slot->tts_isnull[stock_index] = false;
-	ExecStoreVirtualTuple(slot);
-	slot->tts_tableOid = RelationGetRelid(cart->rel);
-
-	/* set by the update: a BEFORE trigger may skip it without a word */
-	ItemPointerSetInvalid(&slot->tts_tid);
-	return slot;
-}
+#include "stock.h"
 
 /*
  * What the guard asks is known here: that it is us, and after the write, in
@@ -70,13 +34,14 @@ fill_new_slot(Cart *cart, Line *line, int64 stock)
 static void
 disable_guard(StockTable *st, TriggerDesc *trigdesc)
 {
-	for (int i = 0; i < trigdesc->numtriggers; i++)
+	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
 		if (trigdesc->triggers[i].tgfoid == st->guard_function)
 			trigdesc->triggers[i].tgenabled = TRIGGER_DISABLED;
 }
 
 /*
- * The executor state that ExecSimpleRelationUpdate() wants, and index entries.
+ * The executor's state, for triggers, generated columns, index entries, and to
+ * say which constraint is violated.
  */
 static EState *
 executor_state(Cart *cart)
@@ -90,25 +55,59 @@ executor_state(Cart *cart)
 
 	estate = CreateExecutorState();
 	rri = makeNode(ResultRelInfo);
-	init_range_table(estate, cart->range);
-	InitResultRelInfo(rri, cart->rel, 1, NULL, 0);
+	init_range_table(estate, cart->table.range);
+	InitResultRelInfo(rri, cart->table.rel, 1, NULL, 0);
+	disable_guard(cart->table.st, rri->ri_TrigDesc);
 	/* where AFTER triggers look for it */
 	estate->es_opened_result_relations = list_make1(rri);
 	estate->es_snapshot = GetActiveSnapshot();
 	compat_EvalPlanQualInit(&state->epq, estate);
 	ExecOpenIndices(rri, false);
 
-	/* don't let it ask triggers that have nothing to do */
-	if (cart->st->triggers == ROW_TRIGGERS_NONE)
-		rri->ri_TrigDesc = NULL;
-	else if (cart->st->guarded)
-		disable_guard(cart->st, rri->ri_TrigDesc);
-
 	state->estate = estate;
 	state->rri = rri;
-	state->old_slot = MakeSingleTupleTableSlot(RelationGetDescr(cart->rel),
-											   &TTSOpsHeapTuple);
 	return estate;
+}
+
+/*
+ * Does the write fire triggers that could do anything?
+ */
+static bool
+fires_triggers(RowTable *table, RowLine *row)
+{
+	return table->triggers == ROW_TRIGGERS_ANY ||
+		(table->triggers == ROW_TRIGGERS_OF_NEW_ROWS &&
+		 TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row->version->t_data)));
+}
+
+/*
+ * Set up the new version: as it is, except for the stock, and without what
+ * dropped columns left.
+ */
+static TupleTableSlot *
+fill_new_slot(Cart *cart, Line *line)
+{
+	RowState   *state = cart->engine_state;
+	StockTable *st = cart->table.st;
+	TupleDesc	desc = RelationGetDescr(cart->table.rel);
+	int			stock_index = st->stock_attno - 1;
+	TupleTableSlot *slot;
+
+	if (state->new_slot == NULL)
+		state->new_slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
+	slot = ExecClearTuple(state->new_slot);
+
+	heap_deform_tuple(row_of(cart, line)->version, desc, slot->tts_values,
+					  slot->tts_isnull);
+	for (int i = 0; i < desc->natts; i++)
+		if (TupleDescAttr(desc, i)->attisdropped)
+			slot->tts_isnull[i] = true;
+	slot->tts_values[stock_index] = stock_datum(line_new_stock(cart, line),
+												st->stock_type);
+	slot->tts_isnull[stock_index] = false;
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = RelationGetRelid(cart->table.rel);
+	return slot;
 }
 
 /*
@@ -116,65 +115,46 @@ executor_state(Cart *cart)
  * be called without a pin on it.
  */
 static void
-make_room(Cart *cart, Line *line)
+make_room(Cart *cart, RowLine *row)
 {
 	Buffer		buffer;
 
-	if (!line->crowded)
+	if (!row->crowded)
 		return;
-	buffer = ReadBuffer(cart->rel, ItemPointerGetBlockNumber(&line->row->t_self));
-	compat_heap_page_prune_opt(cart->rel, buffer);
+	buffer = ReadBuffer(cart->table.rel,
+						ItemPointerGetBlockNumber(&row->version->t_self));
+	compat_heap_page_prune_opt(cart->table.rel, buffer);
 	ReleaseBuffer(buffer);
 }
 
 /*
- * Update a row of a plain table.  Of the executor that needs nothing but, if the
- * new version has to go to another page, index entries.
- *
- * False, with nothing written, if it takes the executor, be it to say which
- * constraint is violated.  And for a row that is not locked, if it is no longer
- * what the look saw, or somebody holds it: heap_update() finds that out with
- * the page locked, so that what it does update is the latest version.
+ * Put the new version in the place of the one that was looked at, or locked, and
+ * make the index entries that it needs.  Without wait, it finds out with the page
+ * locked whether that is the latest version and nobody holds it.
  */
-static bool
-write_plain(Cart *cart, Line *line, bool locked)
+static TM_Result
+store(Cart *cart, RowLine *row, TupleTableSlot *slot, bool wait,
+	  List **recheck_indexes)
 {
-	StockTable *st = cart->st;
-	int64		stock = line_new_stock(cart, line);
 	RowState   *state = cart->engine_state;
-	TupleTableSlot *slot;
 	TM_FailureData tmfd;
 	LockTupleMode lockmode;
 	compat_UpdateIndexes update_indexes;
+	TM_Result	result;
 
-	if (!st->plain || !plan_checks(cart))
-		return false;
-	if (st->triggers == ROW_TRIGGERS_OF_NEW_ROWS &&
-		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(line->row->t_data)))
-		return false;
-
-	slot = fill_new_slot(cart, line, stock);
-	if (!satisfies_constraints(cart, slot))
-		return false;
-	CheckCmdReplicaIdentity(cart->rel, CMD_UPDATE);
-
-	make_room(cart, line);
-	if (compat_table_tuple_update(cart->rel, &line->row->t_self, slot,
-								  GetCurrentCommandId(true), locked, &tmfd,
-								  &lockmode, &update_indexes) != TM_Ok)
-	{
-		line->contended = !locked;
-		return false;
-	}
-	if (compat_update_indexes(update_indexes))
+	make_room(cart, row);
+	result = compat_table_tuple_update(cart->table.rel, &row->version->t_self,
+									   slot, GetCurrentCommandId(true), wait,
+									   &tmfd, &lockmode, &update_indexes);
+	if (result == TM_Ok && compat_update_indexes(update_indexes))
 	{
 		EState	   *estate = executor_state(cart);
 
 		ResetPerTupleExprContext(estate);
-		compat_insert_index_tuples(state->rri, slot, estate, update_indexes);
+		*recheck_indexes = compat_insert_index_tuples(state->rri, slot, estate,
+													  update_indexes);
 	}
-	line->remaining = stock;
-	return true;
+	return result;
 }
 
 /*
@@ -190,8 +170,28 @@ row_write_free(Cart *cart, Line *line)
 #else
 	const bool	possible = true;
 #endif
+	RowTable   *table = row_table(cart);
+	RowLine    *row = row_of(cart, line);
+	TupleTableSlot *slot;
+	List	   *unused;
 
-	return possible && write_plain(cart, line, false);
+	if (!possible || table->generated || table->partition ||
+		table->planned_checks == NULL || fires_triggers(table, row))
+		return false;
+
+	/* it is locked first for the words of an error, too */
+	slot = fill_new_slot(cart, line);
+	if (!row_check(cart, slot))
+		return false;
+	CheckCmdReplicaIdentity(cart->table.rel, CMD_UPDATE);
+
+	if (store(cart, row, slot, false, &unused) != TM_Ok)
+	{
+		row->contended = true;
+		return false;
+	}
+	line->remaining = line_new_stock(cart, line);
+	return true;
 }
 
 /*
@@ -201,91 +201,110 @@ row_write_free(Cart *cart, Line *line)
 static bool
 fetch_again(Cart *cart, Line *line)
 {
-	LockResult	result;
+	LockResult	result = LOCK_NO_ROW;
 
 	CommandCounterIncrement();
-	if (!look_again(cart, line))
-		result = LOCK_NO_ROW;
-	else
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (row_find_latest(cart, line))
 		result = row_lock(cart, line, true);
 	PopActiveSnapshot();
-	return result == LOCK_OK && line->stock_known &&
+	return result == LOCK_OK && !line->stock_isnull &&
 		(cart->verb != VERB_SELL || line->stock >= line->qty);
 }
 
 /*
- * Update the row.  If a BEFORE trigger has changed it meanwhile, heapam throws
- * an internal error; give it the words and the SQLSTATE of ExecUpdate().
+ * What comes before a version is stored, in the executor's order.  False if a
+ * BEFORE trigger suppressed the update.
  */
-static void
-update_row(RowState *state, bool user_triggers)
+static bool
+before_store(Cart *cart, RowLine *row, TupleTableSlot *slot, bool fires)
 {
-	MemoryContext cxt = CurrentMemoryContext;
-	ErrorData  *error;
+	RowState   *state = cart->engine_state;
+	RowTable   *table = row_table(cart);
 
-	if (!user_triggers)
+	if (fires && state->rri->ri_TrigDesc->trig_update_before_row &&
+		!compat_ExecBRUpdateTriggers(state->estate, &state->epq, state->rri,
+									 &row->version->t_self, slot))
+		return false;
+	if (table->generated)
+		ExecComputeStoredGenerated(state->rri, state->estate, slot,
+								   CMD_UPDATE);
+	if (!row_check(cart, slot))
 	{
-		ExecSimpleRelationUpdate(state->rri, state->estate, &state->epq,
-								 state->old_slot, state->new_slot);
-		return;
-	}
+		EState	   *estate = executor_state(cart);
 
-	PG_TRY();
-	{
-		ExecSimpleRelationUpdate(state->rri, state->estate, &state->epq,
-								 state->old_slot, state->new_slot);
+		ExecConstraints(state->rri, slot, estate);
 	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(cxt);
-		error = CopyErrorData();
-		if (error->funcname == NULL ||
-			(strcmp(error->funcname, "heap_update") != 0 &&
-			 strcmp(error->funcname, "simple_table_tuple_update") != 0 &&
-			 strcmp(error->funcname, "simple_heap_update") != 0))
-			PG_RE_THROW();
-		FlushErrorState();
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-				 errmsg("tuple to be updated was already modified by an operation triggered by the current command"),
-				 errhint("Consider using an AFTER trigger instead of a BEFORE trigger to propagate changes to other rows.")));
-	}
-	PG_END_TRY();
+	if (table->partition)
+		(void) ExecPartitionCheck(state->rri, slot, state->estate, true);
+	return true;
 }
 
+static bool
+write_locked(Cart *cart, Line *line, bool fires)
+{
+	RowState   *state = cart->engine_state;
+	StockTable *st = cart->table.st;
+	RowLine    *row = row_of(cart, line);
+	TupleTableSlot *slot = fill_new_slot(cart, line);
+	List	   *recheck_indexes = NIL;
+	bool		isnull;
+	Datum		stock;
+
+	if (!before_store(cart, row, slot, fires))
+		return false;
+
+	switch (store(cart, row, slot, true, &recheck_indexes))
+	{
+		case TM_Ok:
+			break;
+		case TM_SelfModified:
+			/* the words of ExecUpdate() */
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+					 errmsg("tuple to be updated was already modified by an operation triggered by the current command"),
+					 errhint("Consider using an AFTER trigger instead of a BEFORE trigger to propagate changes to other rows.")));
+		default:
+			elog(ERROR, "unexpected result of table_tuple_update");
+	}
+	stock = slot_getattr(slot, st->stock_attno, &isnull);
+	line->remaining = isnull ? 0 : stock_value(stock, st->stock_type);
+
+	if (fires)
+		ExecARUpdateTriggers(state->estate, state->rri, NULL, NULL,
+							 &row->version->t_self, NULL, slot,
+							 recheck_indexes, NULL, false);
+	return !isnull;
+}
+
+/*
+ * Write a row that is locked.
+ */
 bool
 row_write(Cart *cart, Line *line)
 {
-	RowState   *state = cart->engine_state;
-	EState	   *estate;
-	TupleTableSlot *slot;
-	bool		isnull = true;
-
-	if (write_plain(cart, line, true))
-		return true;
+	RowTable   *table = row_table(cart);
+	bool		fires;
+	bool		done;
 
 	/* a user's trigger may have changed it, or a foreign key's cascade */
-	if (cart->st->triggers >= ROW_TRIGGERS_INTERNAL && line != cart->lines &&
+	if (table->triggers == ROW_TRIGGERS_ANY && line != cart->lines &&
 		!fetch_again(cart, line))
 		return false;
-	make_room(cart, line);
-	estate = executor_state(cart);
-	prepare_checks(cart, estate, state->rri);
-	ResetPerTupleExprContext(estate);
-	estate->es_output_cid = GetCurrentCommandId(true);
-	ExecStoreHeapTuple(line->row, state->old_slot, false);
-	slot = fill_new_slot(cart, line, line_new_stock(cart, line));
+	CheckCmdReplicaIdentity(cart->table.rel, CMD_UPDATE);
 
-	if (state->rri->ri_TrigDesc != NULL)
-		AfterTriggerBeginQuery();
-	update_row(state, cart->st->triggers == ROW_TRIGGERS_USER);
-	if (ItemPointerIsValid(&slot->tts_tid))
+	fires = fires_triggers(table, row_of(cart, line));
+	if (fires || table->generated || table->partition)
 	{
-		Datum		stock = slot_getattr(slot, cart->st->stock_attno, &isnull);
+		EState	   *estate = executor_state(cart);
 
-		line->remaining = isnull ? 0 : stock_value(stock, cart->st->stock_type);
+		ResetPerTupleExprContext(estate);
+		estate->es_output_cid = GetCurrentCommandId(true);
 	}
-	if (state->rri->ri_TrigDesc != NULL)
-		AfterTriggerEndQuery(estate);
-	return !isnull;
+	if (fires)
+		AfterTriggerBeginQuery();
+	done = write_locked(cart, line, fires);
+	if (fires)
+		AfterTriggerEndQuery(((RowState *) cart->engine_state)->estate);
+	return done;
 }

@@ -1,66 +1,38 @@
 /*
  * stock_table.c
- *	  Attached tables: registration, what is known of them, and its cache.
+ *	  Attached tables: the cache of what is known of them, and opening one with
+ *	  the caller's rights.
  *
- * The registrations are rows of purchase_registration, an ordinary table in
- * the extension's schema.  It keeps the table's OID, which survives a rename,
- * and the columns' names, which survive a dump.  A trigger on it sends a
- * relcache invalidation for it, whoever changes it and how.
+ * A trigger on the registrations sends a relcache invalidation for them, whoever
+ * changes them and how.
  *
  * The cache is one hash table by OID.  Its only callback marks entries as
  * invalid and never frees them: it may run in the middle of anything.  An
  * invalid entry is replaced at the next lookup and its memory is handed to the
  * transaction, because an outer call (a trigger of the table that sells, too)
- * may still be working with it.
+ * may still be working with it.  So a StockTable survives at least until the end
+ * of the transaction in which it was used.
  *
  * The lock on the stock table is taken before the cache is believed: taking a
  * lock processes invalidations, and holding it keeps the definition as it is.
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/nbtree.h"
 #include "access/relation.h"
-#include "access/stratnum.h"
-#include "access/sysattr.h"
-#include "access/table.h"
-#include "access/xact.h"
-#include "catalog/catalog.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_am.h"
-#include "catalog/pg_index.h"
-#include "catalog/pg_inherits.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_trigger.h"
-#include "catalog/pg_type.h"
-#include "commands/trigger.h"
-#include "funcapi.h"
-#include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
+#include "catalog/pg_class.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
-#include "optimizer/optimizer.h"
-#include "parser/parse_relation.h"
-#include "parser/parsetree.h"
-#include "rewrite/prs2lock.h"
-#include "rewrite/rewriteHandler.h"
-#include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
-#include "utils/snapmgr.h"
-#include "utils/syscache.h"
-#include "utils/typcache.h"
 
-#include "compat.h"
-#include "purchase.h"
+#include "registration.h"
+#include "relation.h"
+#include "stock_table.h"
 
 typedef struct CacheEntry
 {
@@ -70,6 +42,12 @@ typedef struct CacheEntry
 } CacheEntry;
 
 static HTAB *cache = NULL;
+
+/*
+ * The registrations that have been read.  It is known before they are, so that an
+ * invalidation that comes in meanwhile is recognised.
+ */
+static Oid	watched_relid = InvalidOid;
 static Oid	default_relid = InvalidOid; /* InvalidOid: look it up */
 
 static void
@@ -78,9 +56,8 @@ relcache_callback(pg_attribute_unused() Datum arg, Oid relid)
 	HASH_SEQ_STATUS seq;
 	CacheEntry *entry;
 
-	if (relid == InvalidOid || relid == registration_relid)
+	if (relid == InvalidOid || relid == watched_relid)
 	{
-		registration_known = false;
 		default_relid = InvalidOid;
 		hash_seq_init(&seq, cache);
 		while ((entry = hash_seq_search(&seq)) != NULL)
@@ -94,10 +71,9 @@ relcache_callback(pg_attribute_unused() Datum arg, Oid relid)
 }
 
 /*
- * Nothing may be remembered before the callback is there: so whoever reads the
- * registrations or the cache calls this first.
+ * Nothing may be remembered before the callback is there.
  */
-void
+static void
 cache_init(void)
 {
 	HASHCTL		ctl;
@@ -110,29 +86,6 @@ cache_init(void)
 	cache = hash_create("purchase stock tables", 16, &ctl,
 						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
-}
-
-static void
-free_plans(void *arg)
-{
-	StockTable *st = arg;
-
-	for (int i = 0; i < N_PLANS; i++)
-		if (st->plans[i] != NULL)
-			SPI_freeplan(st->plans[i]);
-}
-
-/*
- * Is there a StockTable, and are its plans what they should be?  A schema's new
- * name, for one, invalidates plans but not the table.
- */
-static bool
-plans_are_valid(StockTable *st)
-{
-	for (int i = 0; st != NULL && i < N_PLANS; i++)
-		if (st->plans[i] != NULL && !SPI_plan_is_valid(st->plans[i]))
-			return false;
-	return st != NULL;
 }
 
 /*
@@ -149,7 +102,7 @@ sweep_cache(void)
 	hash_seq_init(&seq, cache);
 	while ((entry = hash_seq_search(&seq)) != NULL)
 	{
-		if (entry->valid && plans_are_valid(entry->st))
+		if (entry->valid && entry->st != NULL)
 			continue;
 		if (entry->st != NULL)
 			MemoryContextSetParent(entry->st->cxt, TopTransactionContext);
@@ -163,56 +116,47 @@ sweep_cache(void)
  * earlier, and the next one reads again.
  */
 static StockTable *
-build_entry(Cart *cart, Relation rel)
+build_entry(Oid self, Relation rel)
 {
 	Oid			relid = RelationGetRelid(rel);
 	Registration registration = {.relid = relid};
 	CacheEntry *entry;
 	StockTable *st;
-	Misfit		why = {.more_args = ""};
-	MemoryContextCallback *callback;
 
-	if (!find_registration(cart->self, &registration))
+	watched_relid = registration_relid(self);
+	if (!registration_find(self, &registration))
 		raise_not_attached(rel);
 
 	sweep_cache();
 	entry = hash_search(cache, &relid, HASH_ENTER, NULL);
 	entry->valid = true;
 	entry->st = NULL;
-	st = inspect(cart->self, rel, registration.key_column,
-				 registration.stock_column, CurrentMemoryContext, &why);
-	if (st == NULL)
-		raise_misfit(rel, &why);
-	st->lock_wait = registration.lock_wait;
-
-	callback = MemoryContextAllocZero(st->cxt, sizeof(MemoryContextCallback));
-	callback->func = free_plans;
-	callback->arg = st;
-	MemoryContextRegisterResetCallback(st->cxt, callback);
+	st = inspect_registered(self, rel, &registration);
 	MemoryContextSetParent(st->cxt, CacheMemoryContext);
 	entry->st = st;
 	return st;
 }
 
 static StockTable *
-lookup(Cart *cart, Relation rel)
+lookup(Oid self, Relation rel)
 {
 	Oid			relid = RelationGetRelid(rel);
 	CacheEntry *entry = hash_search(cache, &relid, HASH_FIND, NULL);
 
-	if (entry != NULL && entry->valid && plans_are_valid(entry->st))
+	if (entry != NULL && entry->valid && entry->st != NULL)
 		return entry->st;
-	return build_entry(cart, rel);
+	return build_entry(self, rel);
 }
 
 static Oid
-default_stock_table(Cart *cart)
+default_stock_table(Oid self)
 {
 	if (!OidIsValid(default_relid))
 	{
 		Registration registration = {.relid = InvalidOid};
 
-		if (!find_registration(cart->self, &registration))
+		watched_relid = registration_relid(self);
+		if (!registration_find(self, &registration))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("there is no default stock table"),
@@ -223,19 +167,18 @@ default_stock_table(Cart *cart)
 }
 
 /*
- * Open and lock the relation that the call is about.
+ * Open and lock the relation that a call names, or the default.
  */
 static Relation
-open_relation(Cart *cart, LOCKMODE lockmode)
+open_relation(Oid self, Oid stock_table, LOCKMODE lockmode)
 {
 	/* a lock that the transaction has already would not process them */
 	AcceptInvalidationMessages();
 
 	for (;;)
 	{
-		bool		named = OidIsValid(cart->stock_table);
-		Oid			relid = named ? cart->stock_table :
-			default_stock_table(cart);
+		bool		named = OidIsValid(stock_table);
+		Oid			relid = named ? stock_table : default_stock_table(self);
 		Relation	rel = try_relation_open(relid, lockmode);
 
 		if (rel == NULL && named)
@@ -244,7 +187,7 @@ open_relation(Cart *cart, LOCKMODE lockmode)
 					 errmsg("relation with OID %u does not exist", relid)));
 
 		/* another may have become the default while we waited */
-		if (!named && relid != default_stock_table(cart))
+		if (!named && relid != default_stock_table(self))
 		{
 			if (rel != NULL)
 				relation_close(rel, lockmode);
@@ -271,13 +214,13 @@ user_name(void)
  * its hooks see it.
  */
 static void
-check_rights(Cart *cart, LOCKMODE lockmode)
+check_rights(OpenTable *table, bool for_update)
 {
-	bool		read = (cart->verb == VERB_READ);
-	Oid			schema = RelationGetNamespace(cart->rel);
-	AclResult	usage = may_use_schema(schema, GetUserId());
+	StockTable *st = table->st;
+	Relation	rel = table->rel;
+	Oid			schema = RelationGetNamespace(rel);
 
-	if (usage != ACLCHECK_OK)
+	if (may_use_schema(schema, GetUserId()) != ACLCHECK_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for schema %s",
@@ -286,49 +229,47 @@ check_rights(Cart *cart, LOCKMODE lockmode)
 						 quote_identifier(get_namespace_name(schema)),
 						 user_name())));
 
-	cart->range = make_one_relation(cart->rel, lockmode,
-									read ? ACL_SELECT : ACL_SELECT | ACL_UPDATE,
-									cart->st->selected_cols,
-									read ? NULL : cart->st->updated_cols);
-	if (!has_permissions(cart->range))
+	table->range = make_one_relation(rel, table->lockmode,
+									 for_update ? ACL_SELECT | ACL_UPDATE :
+									 ACL_SELECT,
+									 st->selected_cols,
+									 for_update ? st->updated_cols : NULL);
+	if (!has_permissions(table->range))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg(cart->rel->rd_rel->relkind == RELKIND_VIEW ?
+				 errmsg(rel->rd_rel->relkind == RELKIND_VIEW ?
 						"permission denied for view %s" :
 						"permission denied for table %s",
-						RelationGetRelationName(cart->rel)),
+						RelationGetRelationName(rel)),
 				 errhint("Its owner can grant what is missing: GRANT SELECT (%s, %s)%s ON %s TO %s;",
-						 quote_identifier(cart->st->key_column),
-						 quote_identifier(cart->st->stock_column),
-						 read ? "" :
+						 quote_identifier(st->key_column),
+						 quote_identifier(st->stock_column),
+						 !for_update ? "" :
 						 psprintf(", UPDATE (%s)",
-								  quote_identifier(cart->st->stock_column)),
-						 relation_name(cart->rel), user_name())));
+								  quote_identifier(st->stock_column)),
+						 relation_name(rel), user_name())));
 }
 
 /*
- * Open the stock table of a call: find it, lock it, check the caller's rights
- * and choose the engine.  The locks stay until the end of the transaction, as
- * after an UPDATE.
+ * Open the stock table of a call, InvalidOid for the default: find it, lock it,
+ * and check the caller's rights.  self is any function of the extension.  The
+ * locks stay until the end of the transaction, as after an UPDATE.
  */
 void
-stock_table_open(Cart *cart)
+stock_table_open(OpenTable *table, Oid self, Oid relid, bool for_update)
 {
-	LOCKMODE	lockmode = cart->verb == VERB_READ ? AccessShareLock :
-		RowExclusiveLock;
-
 	cache_init();
-	cart->rel = open_relation(cart, lockmode);
-	cart->st = lookup(cart, cart->rel);
-
-	check_rights(cart, lockmode);
-	choose_engine(cart, lockmode);
+	table->lockmode = for_update ? RowExclusiveLock : AccessShareLock;
+	table->rel = open_relation(self, relid, table->lockmode);
+	table->st = lookup(self, table->rel);
+	table->index = NULL;
+	check_rights(table, for_update);
 }
 
 void
-stock_table_close(Cart *cart)
+stock_table_close(OpenTable *table)
 {
-	if (cart->index != NULL)
-		index_close(cart->index, NoLock);
-	relation_close(cart->rel, NoLock);
+	if (table->index != NULL)
+		index_close(table->index, NoLock);
+	relation_close(table->rel, NoLock);
 }

@@ -5,10 +5,14 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/timeout.h"
 
-#include "purchase.h"
+#include "wait.h"
 
 /*
  * Call a function in a subtransaction, and roll that back if the function
@@ -42,4 +46,64 @@ run_in_subtransaction(bool (*fn) (void *), void *arg)
 	MemoryContextSwitchTo(cxt);
 	CurrentResourceOwner = owner;
 	return error;
+}
+
+/*
+ * Call a function that waits for locks, for no longer than bound: ms, or if it is
+ * -1, as long as lock_timeout allows.  If that runs out, call on_timeout, which
+ * must raise an error in place of the server's.
+ *
+ * The server's lock_timeout starts anew with each thing that is waited for,
+ * and a contended row can be two: the place at the head of its queue, then the
+ * transaction that holds it.  So its timer is started here, once for all, with
+ * lock_timeout itself out of the way.
+ */
+void
+wait_within(int bound, void (*fn) (void *), void (*on_timeout) (void *),
+			void *arg)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	volatile int ms = bound;
+	const int	guc_level = NewGUCNestLevel();
+
+	if (ms > 0 && LockTimeout > 0)
+	{
+		ms = Min(ms, LockTimeout);
+		(void) set_config_option("lock_timeout", "0", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+	}
+
+	PG_TRY();
+	{
+		if (ms > 0)
+			enable_timeout_after(LOCK_TIMEOUT, ms);
+		fn(arg);
+		if (ms > 0)
+		{
+			/* it may have fired just now: then that must be known as such */
+			disable_timeout(LOCK_TIMEOUT, true);
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+	PG_CATCH();
+	{
+		/*
+		 * The timer may have fired together with another error.  Then its
+		 * interrupt is still pending, and without the indicator it would pass
+		 * for a cancel by the user: keep it, as LockErrorCleanup() does.
+		 */
+		if (ms > 0)
+			disable_timeout(LOCK_TIMEOUT, true);
+		if (geterrcode() == ERRCODE_LOCK_NOT_AVAILABLE)
+		{
+			MemoryContextSwitchTo(cxt);
+			FlushErrorState();
+			on_timeout(arg);
+		}
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+
+	AtEOXact_GUC(true, guc_level);
 }

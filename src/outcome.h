@@ -1,14 +1,14 @@
 /*
- * errors.h
- *	  The SQLSTATEs of this extension, and what may become of a line.
+ * outcome.h
+ *	  What may become of a line, and the SQLSTATEs of this extension.
  *
  * Class SK ("stock keeping") begins with a letter from the range that the SQL
  * standard leaves to implementations.  SK000 is not used: clients take a code
  * that ends in 000 for its whole class.  SK1xx is reserved for holds and SK2xx
  * for idempotency keys.
  */
-#ifndef PURCHASE_ERRORS_H
-#define PURCHASE_ERRORS_H
+#ifndef PURCHASE_OUTCOME_H
+#define PURCHASE_OUTCOME_H
 
 #define ERRCODE_PRODUCT_NOT_FOUND		MAKE_SQLSTATE('S', 'K', '0', '0', '1')
 #define ERRCODE_OUT_OF_STOCK			MAKE_SQLSTATE('S', 'K', '0', '0', '2')
@@ -29,4 +29,11 @@ typedef enum Outcome
 	OUTCOME_PRODUCT_NOT_FOUND,
 } Outcome;
 
-#endif							/* PURCHASE_ERRORS_H */
+#pragma GCC visibility push(hidden)
+
+extern const char *outcome_name(Outcome outcome);
+extern int	outcome_sqlstate(Outcome outcome);
+
+#pragma GCC visibility pop
+
+#endif							/* PURCHASE_OUTCOME_H */

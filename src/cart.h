@@ -1,0 +1,20 @@
+/*
+ * cart.h
+ *	  What can be done with a cart.
+ */
+#ifndef PURCHASE_CART_H
+#define PURCHASE_CART_H
+
+#include "line.h"
+
+#pragma GCC visibility push(hidden)
+
+extern void cart_sell(Cart *cart);
+extern void cart_try_sell(Cart *cart);
+extern void cart_restock(Cart *cart);
+extern void cart_set_stock(Cart *cart);
+extern void cart_read(Cart *cart);
+
+#pragma GCC visibility pop
+
+#endif							/* PURCHASE_CART_H */

@@ -1,0 +1,19 @@
+/*
+ * relation.h
+ *	  Relations: their names in SQL, and opening those that the user owns.
+ */
+#ifndef PURCHASE_RELATION_H
+#define PURCHASE_RELATION_H
+
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
+
+#pragma GCC visibility push(hidden)
+
+extern char *relation_literal(Oid relid);
+extern char *relation_name(Relation rel);
+extern Relation relation_open_owned(Oid relid, LOCKMODE lockmode);
+
+#pragma GCC visibility pop
+
+#endif							/* PURCHASE_RELATION_H */

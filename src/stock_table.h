@@ -1,0 +1,32 @@
+/*
+ * stock_table.h
+ *	  Attached tables: the cache of what is known of them, and opening one.
+ */
+#ifndef PURCHASE_STOCK_TABLE_H
+#define PURCHASE_STOCK_TABLE_H
+
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
+
+#include "compat.h"
+#include "inspect.h"
+
+#pragma GCC visibility push(hidden)
+
+/* A stock table that a call has opened and locked. */
+typedef struct OpenTable
+{
+	StockTable *st;
+	Relation	rel;
+	LOCKMODE	lockmode;
+	OneRelation range;			/* as the executor wants it */
+	Relation	index;			/* of the key; NULL unless for the row engine */
+} OpenTable;
+
+extern void stock_table_open(OpenTable *table, Oid self, Oid relid,
+							 bool for_update);
+extern void stock_table_close(OpenTable *table);
+
+#pragma GCC visibility pop
+
+#endif							/* PURCHASE_STOCK_TABLE_H */
