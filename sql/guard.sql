@@ -154,13 +154,17 @@ DROP TRIGGER a_ride ON product;
 -- nor if the sold row stays as it is, where only a partition is guarded: not on
 -- another row, not on one without a key, and not with other figures
 CREATE TABLE box (id integer, stock integer, UNIQUE (id)) PARTITION BY LIST (id);
-CREATE TABLE box_0 PARTITION OF box FOR VALUES IN (0, 1, NULL);
+CREATE TABLE box_0 (gone integer, id integer, stock integer);
+ALTER TABLE box_0 DROP gone;
+ALTER TABLE box ATTACH PARTITION box_0 FOR VALUES IN (0, 1, NULL);
+CREATE TABLE box_1 PARTITION OF box FOR VALUES IN (2);
 INSERT INTO box VALUES (0, 5), (1, 5), (NULL, 5);
 SELECT purchase_attach('box', key_column => 'id');
 SELECT purchase_attach('box_0', key_column => 'id');
 SELECT purchase_guard('box_0');
 CREATE TRIGGER b_steal BEFORE UPDATE ON box_0 FOR EACH ROW
     WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION steal();
+SELECT purchase(0, 1, 'box');
 CREATE TRIGGER ride AFTER UPDATE ON box_0 FOR EACH ROW
     EXECUTE FUNCTION ride('UPDATE box SET stock = 4 WHERE id = 1', '');
 SELECT purchase(0, 1, 'box');
@@ -243,6 +247,10 @@ ALTER TABLE product DISABLE TRIGGER "~purchase_guard_before";
 UPDATE product SET stock = 2 WHERE id = 1;
 ALTER TABLE product DISABLE TRIGGER "~purchase_guard_after";
 UPDATE product SET stock = 2 WHERE id = 1;
+-- as without one, a trigger may take the units back
+CREATE TRIGGER b_steal BEFORE UPDATE ON product FOR EACH ROW EXECUTE FUNCTION steal();
+SELECT purchase(1, 1);
+DROP TRIGGER b_steal ON product;
 SELECT purchase_guard('product');
 UPDATE product SET stock = 3 WHERE id = 1;
 SET session_replication_role = replica;
@@ -283,6 +291,29 @@ CREATE RULE r AS ON UPDATE TO ruled DO INSTEAD UPDATE product SET stock = new.st
 CREATE VIEW over_ruled AS SELECT id, stock FROM ruled;
 SELECT purchase_attach('over_ruled', key_column => 'id');
 SELECT purchase(1, 1, 'over_ruled');
+CREATE VIEW ruled_table AS SELECT id, stock FROM product;
+CREATE RULE r AS ON UPDATE TO ruled_table DO INSTEAD
+    UPDATE product SET stock = new.stock WHERE id = old.id RETURNING id, stock;
+CREATE VIEW over_ruled_table AS SELECT id, stock FROM ruled_table;
+SELECT purchase_attach('over_ruled_table', key_column => 'id');
+SELECT purchase(1, 1, 'over_ruled_table');
+CREATE VIEW replaced AS SELECT id, stock FROM product;
+CREATE FUNCTION replace_update() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN UPDATE product SET stock = NEW.stock WHERE id = OLD.id; RETURN NEW; END';
+CREATE TRIGGER r INSTEAD OF UPDATE ON replaced FOR EACH ROW EXECUTE FUNCTION replace_update();
+CREATE VIEW over_replaced AS SELECT id, stock FROM replaced;
+SELECT purchase_attach('over_replaced', key_column => 'id');
+SELECT purchase(1, 1, 'over_replaced');
+DROP VIEW ruled_table, replaced CASCADE;
+DROP FUNCTION replace_update;
+-- what a trigger of a cart's first line sells of its second
+CREATE TRIGGER ride AFTER UPDATE ON product FOR EACH ROW
+    EXECUTE FUNCTION ride('SELECT purchase(2, 1)', '');
+SELECT purchase_attach('furniture', 'left_over', 'no');
+SELECT remaining FROM purchase_cart(ARRAY[1, 2], ARRAY[1, 1], 'furniture');
+SELECT purchase_detach('furniture');
+DROP TRIGGER ride ON product;
+SELECT purchase_restock(1, 1), purchase_restock(2, 2);
 CREATE VIEW joined AS SELECT p.id, p.stock FROM product AS p LEFT JOIN product AS q USING (id);
 CREATE RULE r AS ON UPDATE TO joined DO INSTEAD UPDATE product SET stock = new.stock WHERE id = old.id;
 CREATE VIEW over_joined AS SELECT id, stock FROM joined;
