@@ -9,6 +9,7 @@
 # make test-majors  test on every major that Debian has, each in a chroot
 # make test-asserts test on a server with assertions, built in a chroot
 # make lint         check format, warnings and symbols
+# make indent       format the C sources
 # make demo         see it sell, on a throw-away server
 # make bench        compare it with what it replaces
 
@@ -69,9 +70,10 @@ test-clients: script = test/clients/run
 test-majors: script = test/majors
 test-asserts: script = test/asserts
 lint: script = test/lint
+indent: script = test/indent
 demo: script = test/demo/run
 bench: script = test/bench/run
-setup test test-clients test-majors test-asserts lint demo bench:
+setup test test-clients test-majors test-asserts lint indent demo bench:
 	@PG_CONFIG='$(PG_CONFIG)' $(script)
 
-.PHONY: FORCE superuser setup test test-clients test-majors test-asserts lint demo bench
+.PHONY: FORCE superuser setup test test-clients test-majors test-asserts lint indent demo bench
