@@ -15,6 +15,7 @@
 
 EXTENSION = purchase
 MODULE_big = purchase
+DATA = $(sort $(wildcard purchase--*--*.sql))
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 
 # The install script, of its parts: each needs those before it.
