@@ -31,7 +31,7 @@ REGRESS_OPTS = --encoding=UTF8 --no-locale
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=purchase
 
 # As system headers, PostgreSQL's own don't warn.
-PG_CPPFLAGS = -isystem $(server_headers)
+PG_CPPFLAGS = -isystem $(server_headers) -DPURCHASE_VERSION='"$(extversion)"'
 PG_CFLAGS = -Wall -Wextra
 EXTRA_CLEAN = build .built-for
 
@@ -48,7 +48,8 @@ $(DATA_built): $(SQL_PARTS) purchase.control Makefile
 # What was built for one server is built anew for another.
 $(OBJS) $(OBJS:.o=.bc): .built-for $(wildcard src/*.h)
 .built-for: FORCE
-	@echo $(VERSION) | cmp -s - $@ || echo $(VERSION) >$@
+	@echo $(VERSION) $(extversion) | cmp -s - $@ || \
+		echo $(VERSION) $(extversion) >$@
 
 # pg_regress's own words don't tell what to do.
 installcheck: superuser

@@ -65,16 +65,16 @@ operator_text(Oid opno)
 {
 	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(opno));
 	Form_pg_operator op;
-	char	   *text;
+	char	   *result;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for operator %u", opno);
 	op = (Form_pg_operator) GETSTRUCT(tuple);
-	text = psprintf("OPERATOR(%s.%s)",
+	result = psprintf("OPERATOR(%s.%s)",
 					quote_identifier(get_namespace_name(op->oprnamespace)),
 					NameStr(op->oprname));
 	ReleaseSysCache(tuple);
-	return text;
+	return result;
 }
 
 static char *

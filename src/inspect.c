@@ -301,8 +301,10 @@ has_foreign_partition(Relation rel)
 	ListCell   *lc;
 
 	foreach(lc, relids)
+	{
 		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
 			return true;
+	}
 	return false;
 }
 

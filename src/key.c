@@ -64,7 +64,7 @@ int64_to_key(KeyType *kt, int64 value, Datum *key)
 }
 
 /*
- * A product key as text, palloc'd.
+ * A product key as str, palloc'd.
  */
 char *
 key_product_text(Datum product, Oid type)
@@ -83,10 +83,10 @@ key_product_text(Datum product, Oid type)
 
 /*
  * Convert a product key from the type of the SQL function's argument (bigint,
- * uuid or text) to the base type of the key column.  False if it is out of
+ * uuid or str) to the base type of the key column.  False if it is out of
  * that type's range, so that no row can have it.
  *
- * Other types go through text and the type's input function, without a type
+ * Other types go through str and the type's input function, without a type
  * modifier or a domain's constraints: what a column could not hold is not
  * found, and need not be an error.
  */
@@ -95,7 +95,7 @@ key_from_product(KeyType *kt, Datum product, Oid type, Datum *key)
 {
 	bool		integer_key = kt->type == INT8OID ||
 		kt->type == INT4OID || kt->type == INT2OID;
-	char	   *text;
+	char	   *str;
 
 	if (type == INT8OID && integer_key)
 		return int64_to_key(kt, DatumGetInt64(product), key);
@@ -106,7 +106,7 @@ key_from_product(KeyType *kt, Datum product, Oid type, Datum *key)
 		return true;
 	}
 
-	text = key_product_text(product, type);
+	str = key_product_text(product, type);
 	if (integer_key)
 	{
 		/* an untyped parameter shall find the same as a bigint one */
@@ -114,23 +114,23 @@ key_from_product(KeyType *kt, Datum product, Oid type, Datum *key)
 		int64		value;
 
 		errno = 0;
-		value = strtoi64(text, &end, 10);
-		if (end != text && *end == '\0')
+		value = strtoi64(str, &end, 10);
+		if (end != str && *end == '\0')
 			return errno == 0 && int64_to_key(kt, value, key);
 	}
-	*key = InputFunctionCall(&kt->input, text, kt->ioparam, -1);
+	*key = InputFunctionCall(&kt->input, str, kt->ioparam, -1);
 	return true;
 }
 
 /*
- * Cut the text of a key to what has room in a message.
+ * Cut the str of a key to what has room in a message.
  */
 char *
-key_clip(char *text)
+key_clip(char *str)
 {
-	int			len = strlen(text);
+	int			len = strlen(str);
 
 	if (len > MAX_KEY_BYTES)
-		text[pg_mbcliplen(text, len, MAX_KEY_BYTES)] = '\0';
-	return text;
+		str[pg_mbcliplen(str, len, MAX_KEY_BYTES)] = '\0';
+	return str;
 }

@@ -29,7 +29,7 @@ extern bool key_from_product(KeyType *kt, Datum product, Oid type, Datum *key);
 extern bool key_equals(KeyType *kt, Datum a, Datum b);
 extern int	key_compare(KeyType *kt, Datum a, Datum b);
 extern char *key_product_text(Datum product, Oid type);
-extern char *key_clip(char *text);
+extern char *key_clip(char *str);
 
 #pragma GCC visibility pop
 

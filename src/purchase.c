@@ -25,7 +25,7 @@
 #include "compat.h"
 #include "settings.h"
 
-PG_MODULE_MAGIC;
+PG_MODULE_MAGIC_EXT(.name = "purchase",.version = PURCHASE_VERSION);
 
 int			purchase_engine = ENGINE_AUTO;
 int			purchase_lock_wait = 0;

@@ -160,12 +160,13 @@ store(Cart *cart, RowLine *row, TupleTableSlot *slot, bool wait,
 /*
  * That table_tuple_update() need not wait is documented, and heap_update()
  * returns TM_BeingModified then.  But nobody in core asks for it, and an
- * assertion says so: with assertions, every row is locked first.
+ * assertion says so: with assertions, every row is locked first, unless
+ * HEAP_UPDATE_MAY_NOT_WAIT says that the server was built without that one.
  */
 bool
 row_write_free(Cart *cart, Line *line)
 {
-#ifdef USE_ASSERT_CHECKING
+#if defined(USE_ASSERT_CHECKING) && !defined(HEAP_UPDATE_MAY_NOT_WAIT)
 	const bool	possible = false;
 #else
 	const bool	possible = true;
