@@ -178,7 +178,7 @@ raise_busy(void *arg)
 static LockResult
 lock_and_wait(Cart *cart, Line *line)
 {
-	Wait		wait = {.cart = cart, .line = line};
+	Wait		wait = {.cart = cart,.line = line};
 
 	cart->waiting = line;
 	wait_within(cart->lock_wait, lock_waiting, raise_busy, &wait);
@@ -588,8 +588,8 @@ cart_try_sell(Cart *cart)
 	FreeErrorData(error);
 
 	/*
-	 * The wait ran out before the later lines were locked.  At REPEATABLE READ
-	 * their stock is that of an old snapshot: too little is not decided.
+	 * The wait ran out before the later lines were locked.  At REPEATABLE
+	 * READ their stock is that of an old snapshot: too little is not decided.
 	 */
 	for (Line *line = cart->waiting; line < cart->lines + cart->nlines; line++)
 		if (line->outcome == OUTCOME_AVAILABLE && line->stock < line->qty)

@@ -16,12 +16,13 @@
 #include "settings.h"
 
 /* The codes are for purchase_check(), the texts complete "The reason: ...". */
-static const struct
+typedef struct SqlReasonInfo
 {
 	const char *code;
 	const char *text;
-}			sql_reasons[] =
-{
+} SqlReasonInfo;
+
+static const SqlReasonInfo sql_reasons[] = {
 	[SQL_PARTITIONED] = {"partitioned", "the table is partitioned"},
 	[SQL_VIEW] = {"view", "it is a view"},
 	[SQL_FOREIGN_TABLE] = {"foreign_table", "it is a foreign table"},

@@ -39,17 +39,24 @@ typedef struct Engine
 	/* Read a line's stock without a lock. */
 	LookResult	(*look) (Cart *cart, Line *line);
 
-	/* Lock the latest version of a line's row, as strongly as an UPDATE of the
-	 * stock does, and read its stock.  With wait, never returns LOCK_BUSY. */
+	/*
+	 * Lock the latest version of a line's row, as strongly as an UPDATE of
+	 * the stock does, and read its stock.  With wait, never returns
+	 * LOCK_BUSY.
+	 */
 	LockResult	(*lock) (Cart *cart, Line *line, bool wait);
 
-	/* Write the line_new_stock() of a row that lock() has locked, and set
+	/*
+	 * Write the line_new_stock() of a row that lock() has locked, and set
 	 * line->remaining to what was written.  False if nothing was, because a
-	 * trigger or rule suppressed it or took the units. */
+	 * trigger or rule suppressed it or took the units.
+	 */
 	bool		(*write) (Cart *cart, Line *line);
 
-	/* The same in one step for what look() has found to be free.  False, with
-	 * nothing written, if somebody was faster or it takes both steps. */
+	/*
+	 * The same in one step for what look() has found to be free.  False, with
+	 * nothing written, if somebody was faster or it takes both steps.
+	 */
 	bool		(*write_free) (Cart *cart, Line *line);
 
 	void		(*close) (Cart *cart);

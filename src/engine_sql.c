@@ -71,8 +71,8 @@ operator_text(Oid opno)
 		elog(ERROR, "cache lookup failed for operator %u", opno);
 	op = (Form_pg_operator) GETSTRUCT(tuple);
 	result = psprintf("OPERATOR(%s.%s)",
-					quote_identifier(get_namespace_name(op->oprnamespace)),
-					NameStr(op->oprname));
+					  quote_identifier(get_namespace_name(op->oprnamespace)),
+					  NameStr(op->oprname));
 	ReleaseSysCache(tuple);
 	return result;
 }

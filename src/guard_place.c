@@ -196,7 +196,10 @@ purchase_guard(PG_FUNCTION_ARGS)
 						PG_ARGISNULL(0) ? "stock_table" : "enabled")));
 	enabled = PG_GETARG_BOOL(1);
 
-	/* who doesn't own it should not even wait for it; two owners don't deadlock */
+	/*
+	 * who doesn't own it should not even wait for it; two owners don't
+	 * deadlock
+	 */
 	rel = relation_open_owned(PG_GETARG_OID(0), AccessShareLock);
 	relation_close(rel, AccessShareLock);
 	rel = relation_open_owned(PG_GETARG_OID(0), AccessExclusiveLock);

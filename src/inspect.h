@@ -52,8 +52,8 @@ typedef struct StockTable
 	char	   *stock_column;
 	AttrNumber	stock_attno;
 	Oid			stock_type;		/* base type: INT2OID, INT4OID or INT8OID */
-	bool		stock_in_key;	/* a unique index contains the stock, or what is
-								 * generated from it: to write it takes a
+	bool		stock_in_key;	/* a unique index contains the stock, or what
+								 * is generated from it: to write it takes a
 								 * stronger lock */
 
 	Bitmapset  *selected_cols;	/* {key, stock} and {stock}, with the offset */
@@ -61,8 +61,8 @@ typedef struct StockTable
 
 	/*
 	 * Where the guard would stand: the table itself, or the one that a view
-	 * updates, and that one's name of the key.  InvalidOid and NULL if it can't
-	 * be told.
+	 * updates, and that one's name of the key.  InvalidOid and NULL if it
+	 * can't be told.
 	 */
 	Oid			target;
 	char	   *target_key;

@@ -64,7 +64,7 @@ int64_to_key(KeyType *kt, int64 value, Datum *key)
 }
 
 /*
- * A product key as str, palloc'd.
+ * A product key as text, palloc'd.
  */
 char *
 key_product_text(Datum product, Oid type)
@@ -83,10 +83,10 @@ key_product_text(Datum product, Oid type)
 
 /*
  * Convert a product key from the type of the SQL function's argument (bigint,
- * uuid or str) to the base type of the key column.  False if it is out of
+ * uuid or text) to the base type of the key column.  False if it is out of
  * that type's range, so that no row can have it.
  *
- * Other types go through str and the type's input function, without a type
+ * Other types go through text and the type's input function, without a type
  * modifier or a domain's constraints: what a column could not hold is not
  * found, and need not be an error.
  */
@@ -123,7 +123,7 @@ key_from_product(KeyType *kt, Datum product, Oid type, Datum *key)
 }
 
 /*
- * Cut the str of a key to what has room in a message.
+ * Cut the text of a key to what has room in a message.
  */
 char *
 key_clip(char *str)

@@ -4,16 +4,15 @@
  */
 #include "postgres.h"
 
-
-
 #include "outcome.h"
 
-static const struct
+typedef struct OutcomeInfo
 {
 	const char *name;
 	int			sqlerrcode;
-}			outcomes[] =
-{
+} OutcomeInfo;
+
+static const OutcomeInfo outcomes[] = {
 	[OUTCOME_AVAILABLE] = {"available", 0},
 	[OUTCOME_SOLD] = {"sold", 0},
 	[OUTCOME_BUSY] = {"busy", ERRCODE_LOCK_NOT_AVAILABLE},

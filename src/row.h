@@ -29,9 +29,9 @@ typedef struct RowTable
 	bool		partition;
 
 	/*
-	 * Its CHECK constraints.  Planned once if their plans can't change while the
-	 * table's definition stays the same, else NULL.  An element is NULL if the
-	 * constraint is not enforced.
+	 * Its CHECK constraints.  Planned once if their plans can't change while
+	 * the table's definition stays the same, else NULL.  An element is NULL
+	 * if the constraint is not enforced.
 	 */
 	int			nchecks;
 	Expr	  **checks;
