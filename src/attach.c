@@ -44,9 +44,9 @@ is_member_of(const char *role)
 /*
  * All calls that name no table sell from the default, and fire its triggers
  * with their own rights.  So the first table ever attached is the default, but
- * after that only who owns the present one may put another in its place.  If
- * it was detached or dropped, that is up to its last owner and to those who may
- * write the registrations.  The owner is remembered in a table of its own, by
+ * after that only the owner of the present one may put another in its place.  If
+ * it was detached or dropped, only its last owner and the roles that may write the
+ * registrations may do so.  The owner is remembered in a table of its own, by
  * name, which can be dumped: an empty list of registrations says nothing.
  */
 static bool

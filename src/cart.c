@@ -3,11 +3,12 @@
  *	  The one path of every call: open the stock table, look at all lines, lock
  *	  all, decide, write all.  purchase() is a cart of one line.
  *
- * A decision to sell is made on the locked, latest version of a row.  Under
- * READ COMMITTED a refusal may come earlier, from a look at the latest
- * committed stock, and then costs no lock, no transaction id and no WAL.
- * Under REPEATABLE READ and SERIALIZABLE the look sees the transaction's
- * snapshot, which may be old, and decides nothing but that a row is not there.
+ * A decision to sell is made on the locked, latest version of a row.
+ *
+ * Under READ COMMITTED a refusal may come earlier.  The look sees the latest
+ * committed stock, and a refusal from it needs no lock, no transaction id and no
+ * WAL.  Under REPEATABLE READ and SERIALIZABLE the look sees the transaction's
+ * snapshot, which may be old.  It decides only that there is no such row.
  */
 #include "postgres.h"
 
@@ -105,8 +106,8 @@ errmsg_line(Cart *cart, Line *line)
 }
 
 /*
- * Raise what became of the lines that can't be sold, as one error: with the
- * SQLSTATE of the worst, and every one in the detail.
+ * Raise one error for all lines that can't be sold.  Its SQLSTATE is that of the
+ * worst line, and its detail names each line.
  */
 pg_noreturn static void raise_cart(Cart *cart);
 
@@ -234,9 +235,9 @@ has_room(Cart *cart, Line *line)
 }
 
 /*
- * Look at a line's row.  True if it may be written at once.  Under REPEATABLE
- * READ, too, its stock is enough to go by then: the engine decides whether what
- * the look saw is the latest version.  Only to refuse takes a lock.
+ * Look at a line's row.  True if it may be written at once.  That holds for
+ * REPEATABLE READ, too: the engine finds out whether the look saw the latest
+ * version.  Only a refusal needs a lock first.
  */
 static bool
 look_at_line(Cart *cart, Line *line)
@@ -326,7 +327,7 @@ write_line(Cart *cart, Line *line)
 						   RelationGetRelationName(cart->table.rel)),
 				 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
 
-	/* a trigger that changes the stock is no better than another statement */
+	/* the guard refuses any other change, a trigger's, too */
 	if (cart->table.st->guarded && line->remaining != line_new_stock(cart, line))
 		ereport(ERROR,
 				(errcode(ERRCODE_STOCK_GUARDED),
@@ -341,13 +342,13 @@ write_line(Cart *cart, Line *line)
 }
 
 /*
- * Look at all, lock all, write all.  After each step the cart may be refused,
- * but all lines are taken through it before, so that each has its outcome.
- * Where the look decides nothing, even a cart with a missing product goes on.
+ * Look at all lines, lock all, write all.  The cart may be refused after each
+ * step, but only when all lines have gone through it, so that each has its outcome.
+ * Where the look decides nothing, a cart with a missing product goes on, too.
  *
- * If nobody holds any of the rows, the lines are written as they are locked.
- * Should one turn out to have been taken meanwhile, the others' writes go with
- * the transaction, or with the subtransaction of the try functions.
+ * If nobody holds any of the rows, each line is locked and written in one step.  If
+ * one was taken meanwhile, what was already written is rolled back with the
+ * transaction, or with the subtransaction of the try functions.
  */
 static void
 run_lines(Cart *cart)
@@ -362,7 +363,7 @@ run_lines(Cart *cart)
 	if (cart->verb == VERB_READ || (!IsolationUsesXactSnapshot() && !available))
 		return;
 
-	/* nothing is waited for on behalf of a cart that can't be sold anyway */
+	/* a cart that can't be sold does not wait for the rest of its lines */
 	for (Line *line = cart->lines; line < end; line++)
 	{
 		if (line->outcome != OUTCOME_AVAILABLE ||
@@ -395,8 +396,8 @@ compare_lines(const void *a, const void *b, void *arg)
 }
 
 /*
- * Put the lines in key order, so that carts don't deadlock each other, and
- * make one of those that name the same product.
+ * Sort the lines by key, so that carts don't deadlock each other, and merge lines
+ * of the same product.
  */
 static void
 merge_lines(Cart *cart)
@@ -448,8 +449,8 @@ lock_wait_as_set(StockTable *st)
 }
 
 /*
- * Run a cart: every line has an outcome then, but the stock table stays open
- * for the error that may be raised from it.
+ * Run a cart.  Every line has an outcome then.  The stock table stays open, as an
+ * error message needs it.
  */
 static void
 run_cart(Cart *cart)
@@ -463,9 +464,9 @@ run_cart(Cart *cart)
 	prepare_lines(cart);
 
 	/*
-	 * As for the queries of a volatile function, all earlier commands of this
-	 * transaction are seen.  Without the increment, a second call in one
-	 * statement would not find what the first one wrote.
+	 * As the queries of a volatile function do, see all earlier commands of
+	 * this transaction.  Without the increment, a second call in one
+	 * statement would not see what the first one wrote.
 	 */
 	if (cart->verb == VERB_READ)
 		PushActiveSnapshot(GetActiveSnapshot());
@@ -503,7 +504,7 @@ prevent_if_parallel(Cart *cart)
 static void
 prevent_if_read_only(Cart *cart)
 {
-	/* heap_update() does not look: a standby would fail inside of it */
+	/* heap_update() does not check it, and would fail late on a standby */
 	if (XactReadOnly)
 		ereport(ERROR,
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
@@ -537,7 +538,7 @@ try_cart(void *arg)
 }
 
 /*
- * What was written in vain was rolled back.
+ * The subtransaction was rolled back, and with it the lines that were written.
  */
 static void
 take_back(Cart *cart)
@@ -554,11 +555,12 @@ take_back(Cart *cart)
 /*
  * Sell all lines, or say in their outcomes why not.
  *
- * To go on after a wait that ran out, which is an error of the server's, needs
- * a subtransaction.  To let go of the lines that were locked in vain needs one,
- * too.  A single line has neither as long as it is not waited for, and it may
- * be tried without waiting first; a cart may not, as it would then wait with
- * later lines locked, out of order.
+ * Two things need a subtransaction: to go on after a wait that ran out, which is
+ * an error of the server's, and to release the lines that were locked before
+ * another one was refused.  A single line that is not waited for needs neither.
+ * So a single line is tried without waiting first.  A cart is not: when it then
+ * waited, later lines would already be locked, and the order of locks would be
+ * wrong.
  */
 void
 cart_try_sell(Cart *cart)
@@ -589,7 +591,8 @@ cart_try_sell(Cart *cart)
 
 	/*
 	 * The wait ran out before the later lines were locked.  At REPEATABLE
-	 * READ their stock is that of an old snapshot: too little is not decided.
+	 * READ their stock is from an old snapshot: that it is too little decides
+	 * nothing.
 	 */
 	for (Line *line = cart->waiting; line < cart->lines + cart->nlines; line++)
 		if (line->outcome == OUTCOME_AVAILABLE && line->stock < line->qty)
@@ -599,8 +602,8 @@ cart_try_sell(Cart *cart)
 }
 
 /*
- * Give stock back.  This always waits for the row: to fail as busy would leak
- * units.
+ * Give stock back.  This always waits for the row: if it failed as busy, the units
+ * would be lost.
  */
 void
 cart_restock(Cart *cart)
@@ -612,8 +615,8 @@ cart_restock(Cart *cart)
 }
 
 /*
- * Set the stock of a cart's only line, and wait for it likewise: who has
- * counted should not have to count again.
+ * Set the stock of a cart's only line.  This always waits, too: the stock was
+ * counted, and a failure would mean to count it again.
  */
 void
 cart_set_stock(Cart *cart)

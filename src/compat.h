@@ -138,8 +138,8 @@ compat_heap_page_prune_opt(Relation rel, Buffer buffer)
 }
 
 /*
- * Be deaf to the caller's search_path, until AtEOXact_GUC() of the level that is
- * returned.
+ * Use a safe search_path instead of the caller's, until AtEOXact_GUC() of the
+ * level that is returned.
  */
 static inline int
 compat_restrict_search_path(void)

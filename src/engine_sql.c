@@ -297,7 +297,7 @@ look_again(Cart *cart, Line *line)
 /*
  * Under READ COMMITTED, a row that is gone when its lock could be had may have
  * been replaced by another with the same key.  So look again, and try again;
- * but not for ever, as a policy can show a row and not let it be locked.
+ * but not endlessly, as a policy can show a row and not let it be locked.
  */
 static LockResult
 sql_lock(Cart *cart, Line *line, bool wait)

@@ -3,19 +3,17 @@
  *	  Nothing goes around purchase: two row triggers that refuse every other
  *	  change of a stock column.
  *
- * The one before the update has a name that sorts last, so that it sees what
- * the triggers before it have made of the row; it is also the only one that an
- * update fires which moves the row to another partition.  The one after the
- * update sees what triggers with a later name have done.  Both have a WHEN
- * clause, so that a statement which leaves the stock as it is costs next to
- * nothing, and no column list, as a trigger can change a column that the
- * statement does not name.
+ * The BEFORE trigger has a name that sorts last, so that it sees the row as other
+ * BEFORE triggers have changed it.  An update that moves a row to another partition
+ * fires only this one.  The AFTER trigger sees what BEFORE triggers with a later name
+ * have changed.  Both have a WHEN clause, so that a statement that does not change
+ * the stock costs very little.  They have no column list, as a trigger can change a
+ * column that the statement does not name.
  *
- * The row engine doesn't fire them.  The sql engine announces its update, just
- * one at a time: which row, and its stock before and after.  Each trigger lets
- * pass what was announced, once.  So a statement that a trigger runs within the
- * announced update can't use the announcement in its place: that update itself
- * would fail then.
+ * The row engine doesn't fire them.  The sql engine announces one update at a time:
+ * which row, and its stock before and after.  Each trigger lets the announced update
+ * pass once.  If a trigger runs another statement that looks like it, that one uses
+ * up the announcement, and the announced update itself fails.
  *
  * The triggers depend on the extension (ALTER TRIGGER ... DEPENDS ON EXTENSION)
  * and are dropped with it.  They fire in ordinary sessions only (not ENABLE
@@ -101,7 +99,7 @@ has_announced_key(Relation rel, HeapTuple tuple)
 	Datum		key;
 	bool		isnull;
 
-	/* computed by a view: the figures will do, as what passes passes once */
+	/* a view computes the key: compare only the figures, which pass once */
 	if (announced->key_column == NULL)
 		return true;
 	attno = get_attnum(RelationGetRelid(rel), announced->key_column);
@@ -161,8 +159,8 @@ pass(TriggerData *trigdata, AttrNumber attno)
  */
 
 /*
- * The column that a guard's trigger watches: the one in its WHEN clause, which
- * follows when a column is renamed, and into partitions.
+ * The column that a guard's trigger watches is the one in its WHEN clause.  That
+ * stays right when the column is renamed, and in partitions.
  */
 AttrNumber
 guard_column(Trigger *trigger)

@@ -77,8 +77,8 @@ create_trigger(Relation rel, const char *name, const char *when,
 }
 
 /*
- * Put the guard before a column, or with none, take it away.  As the user, who
- * owns the table, and deaf to his search_path.
+ * Put the guard before a column, or if there is none, take it away.  This runs as
+ * the user, who owns the table, with a safe search_path.
  */
 static void
 guard_place(Relation rel, const char *column, Oid function)
@@ -197,8 +197,8 @@ purchase_guard(PG_FUNCTION_ARGS)
 	enabled = PG_GETARG_BOOL(1);
 
 	/*
-	 * who doesn't own it should not even wait for it; two owners don't
-	 * deadlock
+	 * Ask for ownership before waiting for the strong lock.  The weak lock is
+	 * released first, or two owners could deadlock.
 	 */
 	rel = relation_open_owned(PG_GETARG_OID(0), AccessShareLock);
 	relation_close(rel, AccessShareLock);

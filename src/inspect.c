@@ -189,9 +189,8 @@ inspect_stock_column(Relation rel, StockTable *st, Misfit *why)
 }
 
 /*
- * Is it a unique index on just this column: valid, not partial, and with the
- * column's own collation, so that it is unique in the sense in which rows are
- * searched?
+ * Is it a unique index on just this column?  It must be valid and not partial, and
+ * have the column's collation, so that "unique" and "equal" mean the same.
  */
 static bool
 is_key_index(Relation index, Form_pg_attribute att)
@@ -335,7 +334,7 @@ inspect_key_column(Relation rel, StockTable *st, Misfit *why)
 												 TYPECACHE_EQ_OPR |
 												 TYPECACHE_CMP_PROC);
 
-		/* what has an order can be equal, too */
+		/* a type with an order has an equality, too */
 		if (!OidIsValid(type->cmp_proc))
 			return misfit(why, ERRCODE_DATATYPE_MISMATCH,
 						  psprintf("Column \"%s\" is of type %s, which has no order.",
@@ -385,9 +384,9 @@ is_citus_table(Oid relid)
 }
 
 /*
- * Why the row engine can't serve this table: the preconditions that hold or don't
- * as long as its definition stays the same.  See engine_sql_reasons() for those that
- * depend on the user.
+ * Why the row engine can't serve this table, as far as the table's definition
+ * decides.  See engine_sql_reasons() for the reasons that depend on the user or on a
+ * setting.
  */
 static uint32
 table_sql_reasons(Relation rel)
@@ -413,7 +412,7 @@ table_sql_reasons(Relation rel)
 	if (is_citus_table(RelationGetRelid(rel)))
 		reasons |= SQL_REASON(SQL_CITUS);
 
-	/* not earlier: a look into a catalog may replace them */
+	/* not earlier: reading a catalog may replace them */
 	if (rel->rd_rules != NULL)
 		reasons |= SQL_REASON(SQL_RULES);
 	trig = rel->trigdesc;
@@ -445,8 +444,9 @@ changes_with_stock(Relation rel, AttrNumber attno, AttrNumber stock_attno)
 }
 
 /*
- * Does what changes with the stock belong to a key: a unique index that a foreign
- * key could reference?  Then heap_update() wants the row FOR UPDATE.
+ * Does a column that changes with the stock belong to a key, that is, to a unique
+ * index that a foreign key could reference?  Then heap_update() needs the row locked
+ * FOR UPDATE.
  */
 static bool
 stock_is_in_key(Relation rel, AttrNumber stock_attno)
@@ -465,10 +465,12 @@ stock_is_in_key(Relation rel, AttrNumber stock_attno)
 }
 
 /*
- * What is to be known of a table and all below it: does the stock belong to a key
- * of any, and is any of them guarded?  A lock of another strength than the update's
- * would not be wrong, but the update would wait then.  That a single partition
- * gets such an index of its own is noticed with the parent's next change.
+ * What must be known of a table and of all tables below it: does the stock belong to
+ * a key of any, and is any of them guarded?
+ *
+ * With a lock weaker than the update needs, nothing would be sold twice, but the
+ * update would wait.  When a single partition gets an index of its own, that is
+ * noticed only with the parent's next change.
  */
 static void
 inspect_below(StockTable *st, const char *stock_column)
@@ -494,8 +496,8 @@ inspect_below(StockTable *st, const char *stock_column)
 }
 
 /*
- * The column of the relation below a view that one of the view's is, or
- * InvalidAttrNumber if it is none.
+ * The column of the relation below a view that a column of the view shows, or
+ * InvalidAttrNumber if that one is computed.
  */
 static AttrNumber
 column_below(Query *query, int rtindex, AttrNumber attno)
@@ -511,10 +513,9 @@ column_below(Query *query, int rtindex, AttrNumber attno)
 }
 
 /*
- * Follow a view down by one step, and the columns with it.  False if a rule or a
- * trigger replaces the update, or the stock is computed; a view that another
- * one reads need not be updatable by itself then.  A key that is computed can't
- * be followed.
+ * Go from a view to the relation below it, and from its columns to the columns
+ * there.  False if a rule or a trigger replaces the update, or the stock is computed.
+ * A key that is computed becomes InvalidAttrNumber.
  */
 static bool
 step_below(Oid *relid, AttrNumber *key_attno, AttrNumber *stock_attno)

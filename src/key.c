@@ -109,7 +109,7 @@ key_from_product(KeyType *kt, Datum product, Oid type, Datum *key)
 	str = key_product_text(product, type);
 	if (integer_key)
 	{
-		/* an untyped parameter shall find the same as a bigint one */
+		/* an untyped parameter must find the same as one of type bigint */
 		char	   *end;
 		int64		value;
 

@@ -59,7 +59,7 @@ typedef struct Cart
 	int			nlines;
 	Line	   *lines;
 
-	/* who serves it, once the stock table is open */
+	/* the stock table, when it is open, and the engine */
 	OpenTable	table;
 	const struct Engine *engine;
 	void	   *engine_state;

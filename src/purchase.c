@@ -181,21 +181,31 @@ remaining_stock(Line *line, Datum *value)
 }
 
 /*
- * The row type (outcome text, remaining bigint), once for the backend.
+ * The row type that the SQL function is declared to return, which must be
+ * (text, bigint).  To find it out takes longer than a refusal: it is kept for
+ * the function that was called last.
  */
 static TupleDesc
-try_result_desc(void)
+try_result_desc(FunctionCallInfo fcinfo)
 {
 	static TupleDesc desc = NULL;
+	static Oid	function = InvalidOid;
 
-	if (desc == NULL)
+	if (function != fcinfo->flinfo->fn_oid)
 	{
 		MemoryContext oldcxt = MemoryContextSwitchTo(TopMemoryContext);
-		TupleDesc	new = CreateTemplateTupleDesc(2);
+		TupleDesc	declared;
 
-		TupleDescInitEntry(new, 1, "outcome", TEXTOID, -1, 0);
-		TupleDescInitEntry(new, 2, "remaining", INT8OID, -1, 0);
-		desc = BlessTupleDesc(new);
+		if (get_call_result_type(fcinfo, NULL, &declared) != TYPEFUNC_COMPOSITE ||
+			declared->natts != 2 ||
+			TupleDescAttr(declared, 0)->atttypid != TEXTOID ||
+			TupleDescAttr(declared, 1)->atttypid != INT8OID)
+			elog(ERROR, "unexpected result type");
+		function = InvalidOid;
+		if (desc != NULL)
+			FreeTupleDesc(desc);
+		desc = BlessTupleDesc(declared);
+		function = fcinfo->flinfo->fn_oid;
 		MemoryContextSwitchTo(oldcxt);
 	}
 	return desc;
@@ -223,7 +233,7 @@ try_sell(FunctionCallInfo fcinfo, Oid product_type)
 
 	values[0] = CStringGetTextDatum(outcome_name(line.outcome));
 	nulls[1] = !remaining_stock(&line, &values[1]);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(try_result_desc(),
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(try_result_desc(fcinfo),
 													  values, nulls)));
 }
 
@@ -251,7 +261,7 @@ restock(FunctionCallInfo fcinfo, Oid product_type)
  * purchase_set_stock(product_id, stock bigint, stock_table regclass)
  * returns bigint
  *
- * Set the stock, for who has counted it; returns what it was before, NULL
+ * Set the stock to what was counted; returns what it was before, NULL
  * included.  Raises SK001, 22023 for a negative stock, and 22003 for one that
  * does not fit the column.
  */

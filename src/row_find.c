@@ -21,7 +21,7 @@
 #include "row.h"
 #include "stock.h"
 
-/* So many more versions of a row its page shall have room for. */
+/* A page without room for so many more versions of a row is crowded. */
 #define ROOM 4
 
 /*
@@ -91,10 +91,10 @@ row_is_crowded(Buffer buffer, HeapTuple version)
  * Fetch the version that the scan's snapshot sees, of the row whose index
  * entry the scan has come to.
  *
- * This is index_fetch_heap(), except that it does not prune the page.  Who visits
- * a page to read all of it may well do that whenever less than a tenth of it is
- * left; a sale would do it nearly every time, for the one version before, and
- * that costs more than all the rest.  make_room() does it when room is needed.
+ * This is index_fetch_heap(), except that it does not prune the page.  That
+ * function prunes whenever less than a tenth of the page is free.  A sale would
+ * prune nearly every time, to remove only the version before, and that costs more
+ * than the rest of the sale.  make_room() prunes when room is needed.
  */
 static LookResult
 fetch_row(Cart *cart, Line *line, IndexScanDesc scan)

@@ -78,27 +78,28 @@ lock_version(Cart *cart, Line *line, bool wait, bool *moved)
 /*
  * A place in the queue for a row.
  *
- * Who waits for a row waits for the transaction that wrote the version that was
- * found.  Of many, each then goes through all versions that were written
- * meanwhile, to wait for the last one's writer, so that a commit wakes them all
- * and all but one in vain.  In a queue of their own, only the first waits for
- * the row.  It leaves the queue when it has the row's lock; then the next one
- * looks at the row's latest version and waits for that one's writer.
+ * A backend that waits for a row waits for the transaction that wrote the version
+ * it has found.  If many backends wait so, each commit wakes them all.  One of them
+ * gets the row, and all others then wait for that one's transaction.
  *
- * The queue's lock has the root of the row's HOT chain as its name: where the
- * index entry points to.  Whoever waits in the queue, or at its head for the
- * row, has an active snapshot that sees the row there, so that nobody can put
- * another row in that place: no two rows share a queue.  An update that is not
- * HOT gives the row a new root, and who comes later another queue: then two wait
- * for the row, which is as well.
+ * With a queue, only its first backend waits for the row.  It leaves the queue when
+ * it has locked the row.  The next backend then looks at the row's latest version,
+ * and waits for the transaction that wrote that one.
  *
- * So the lock adds no deadlock.  It is held only by who waits for the row, and
- * to wait for it means to wait for the row's holder.  That holder itself never
- * queues up for the row: is_contended() denies it.  A transaction holds at most
- * one of these locks, and none when a call is over.
+ * The queue is a heavyweight lock.  Its name is the root of the row's HOT chain,
+ * that is, the TID in the index entry.  A backend that waits for this lock, or holds
+ * it and waits for the row, has an active snapshot that sees the row at that root.
+ * So the root can't be pruned and used for another row: two rows never share a
+ * queue.  An update that is not HOT gives the row a new root, and backends that come
+ * later use another queue.  Then two backends wait for the row; that does no harm.
  *
- * The lock's type is that of a module that PostgreSQL has no longer, so that
- * nobody's advisory locks get in the way.
+ * The lock adds no deadlock.  Only a backend that waits for the row holds it, so to
+ * wait for the queue means to wait for the holder of the row.  The holder itself
+ * never joins the queue of its row: is_contended() says no for it.  A transaction
+ * holds at most one of these locks, and none after a call.
+ *
+ * The lock's type belonged to a module that PostgreSQL no longer has, so it can't
+ * collide with advisory locks.
  */
 typedef struct Queue
 {
@@ -197,9 +198,9 @@ lock_looked_at(Cart *cart, Line *line, bool wait, Queue *queue,
 
 /*
  * Lock the latest version of a line's row.  Under READ COMMITTED what was looked
- * at may be stale.  Another row may have the key by then, so look again, with a
- * snapshot that sees what was committed since; the call's own snapshot stays, as
- * other lines' versions depend on it.
+ * at may be stale, and another row may have the key now.  Then look again, with a
+ * snapshot that sees what was committed since.  The call's own snapshot stays
+ * active below it, as it protects the versions of other lines.
  */
 LockResult
 row_lock(Cart *cart, Line *line, bool wait)

@@ -16,9 +16,9 @@
 #include "row.h"
 
 /*
- * Does a foreign key of the table ask anything of a row whose stock alone
- * changes?  With several columns it may: MATCH FULL forbids that only some are
- * null, which an old row may violate if the constraint is not valid yet.
+ * Does a foreign key of the table check anything when only the stock changes?  One
+ * with several columns may: MATCH FULL forbids that only some of them are null, and
+ * an old row may violate that if the constraint is not validated yet.
  */
 static bool
 foreign_keys_ask(Relation rel, AttrNumber stock_attno)
@@ -36,11 +36,11 @@ foreign_keys_ask(Relation rel, AttrNumber stock_attno)
 }
 
 /*
- * The triggers of foreign keys do nothing as long as the keys stay what they
- * are: not those that a product table has as the referenced table, and as the
- * referencing one, only for rows that this transaction has written.  The
- * executor would ask each of them for each row, RI_FKey_pk_upd_check_required()
- * and RI_FKey_fk_upd_check_required() in ri_triggers.c.
+ * The triggers of foreign keys do nothing as long as the keys do not change.  Those
+ * that the table has as the referenced one never do; those that it has as the
+ * referencing one do something only for rows that this transaction has written.
+ * The executor would ask for each row: RI_FKey_pk_upd_check_required() and
+ * RI_FKey_fk_upd_check_required() in ri_triggers.c.
  */
 static RowTriggers
 row_triggers(Relation rel, StockTable *st)
@@ -48,13 +48,14 @@ row_triggers(Relation rel, StockTable *st)
 	bool		referencing = foreign_keys_ask(rel, st->stock_attno);
 	RowTriggers result = ROW_TRIGGERS_NONE;
 
-	/* not earlier: a look into a catalog may replace it */
+	/* not earlier: reading a catalog may replace it */
 	TriggerDesc *trigdesc = rel->trigdesc;
 
 	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
 	{
 		Trigger    *trigger = &trigdesc->triggers[i];
-		int			ri_type = RI_FKey_trigger_type(trigger->tgfoid);
+		int			ri_type = trigger->tgisinternal ?
+			RI_FKey_trigger_type(trigger->tgfoid) : RI_TRIGGER_NONE;
 
 		if (!TRIGGER_FOR_ROW(trigger->tgtype) ||
 			!TRIGGER_FOR_UPDATE(trigger->tgtype) ||

@@ -89,9 +89,9 @@ cache_init(void)
 }
 
 /*
- * Drop what is no longer valid, of this table and of others, which may have
- * been dropped themselves.  An outer call may be using it: it goes with the
- * transaction.
+ * Remove invalid entries, of this table and of others, which may have been
+ * dropped.  An outer call may still be using a StockTable, so its memory is freed
+ * at the end of the transaction.
  */
 static void
 sweep_cache(void)

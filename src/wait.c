@@ -53,10 +53,10 @@ run_in_subtransaction(bool (*fn) (void *), void *arg)
  * -1, as long as lock_timeout allows.  If that runs out, call on_timeout, which
  * must raise an error in place of the server's.
  *
- * The server's lock_timeout starts anew with each thing that is waited for,
- * and a contended row can be two: the place at the head of its queue, then the
- * transaction that holds it.  So its timer is started here, once for all, with
- * lock_timeout itself out of the way.
+ * The server's lock_timeout starts again with each lock that is waited for, and
+ * for a contended row there can be two: the queue's, then that of the transaction
+ * that holds the row.  So the same timer is started here, once for both, and
+ * lock_timeout is set to 0: then ProcSleep() leaves the timer alone.
  */
 void
 wait_within(int bound, void (*fn) (void *), void (*on_timeout) (void *),
@@ -81,7 +81,7 @@ wait_within(int bound, void (*fn) (void *), void (*on_timeout) (void *),
 		fn(arg);
 		if (ms > 0)
 		{
-			/* it may have fired just now: then that must be known as such */
+			/* it may have fired just now: raise the error while it is known */
 			disable_timeout(LOCK_TIMEOUT, true);
 			CHECK_FOR_INTERRUPTS();
 		}
