@@ -182,33 +182,36 @@ remaining_stock(Line *line, Datum *value)
 
 /*
  * The row type that the SQL function is declared to return, which must be
- * (text, bigint).  To find it out takes longer than a refusal: it is kept for
- * the function that was called last.
+ * (text, bigint).  To find it out takes longer than a refusal, so it is kept, one
+ * for each type of a product key.
  */
 static TupleDesc
-try_result_desc(FunctionCallInfo fcinfo)
+try_result_desc(FunctionCallInfo fcinfo, Oid product_type)
 {
-	static TupleDesc desc = NULL;
-	static Oid	function = InvalidOid;
-
-	if (function != fcinfo->flinfo->fn_oid)
+	static struct
 	{
-		MemoryContext oldcxt = MemoryContextSwitchTo(TopMemoryContext);
-		TupleDesc	declared;
+		Oid			function;
+		TupleDesc	desc;
+	}			kept[3];
+	int			i = product_type == INT8OID ? 0 : product_type == UUIDOID ? 1 : 2;
+	TupleDesc	declared;
+	MemoryContext oldcxt;
 
-		if (get_call_result_type(fcinfo, NULL, &declared) != TYPEFUNC_COMPOSITE ||
-			declared->natts != 2 ||
-			TupleDescAttr(declared, 0)->atttypid != TEXTOID ||
-			TupleDescAttr(declared, 1)->atttypid != INT8OID)
-			elog(ERROR, "unexpected result type");
-		function = InvalidOid;
-		if (desc != NULL)
-			FreeTupleDesc(desc);
-		desc = BlessTupleDesc(declared);
-		function = fcinfo->flinfo->fn_oid;
-		MemoryContextSwitchTo(oldcxt);
-	}
-	return desc;
+	if (kept[i].function == fcinfo->flinfo->fn_oid)
+		return kept[i].desc;
+
+	if (get_call_result_type(fcinfo, NULL, &declared) != TYPEFUNC_COMPOSITE ||
+		declared->natts != 2 ||
+		TupleDescAttr(declared, 0)->atttypid != TEXTOID ||
+		TupleDescAttr(declared, 1)->atttypid != INT8OID)
+		elog(ERROR, "unexpected result type");
+
+	/* if the extension was created anew, the old one is lost */
+	oldcxt = MemoryContextSwitchTo(TopMemoryContext);
+	kept[i].desc = CreateTupleDescCopy(BlessTupleDesc(declared));
+	MemoryContextSwitchTo(oldcxt);
+	kept[i].function = fcinfo->flinfo->fn_oid;
+	return kept[i].desc;
 }
 
 /*
@@ -233,7 +236,7 @@ try_sell(FunctionCallInfo fcinfo, Oid product_type)
 
 	values[0] = CStringGetTextDatum(outcome_name(line.outcome));
 	nulls[1] = !remaining_stock(&line, &values[1]);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(try_result_desc(fcinfo),
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(try_result_desc(fcinfo, product_type),
 													  values, nulls)));
 }
 
