@@ -190,10 +190,10 @@ change_registrations(Relation reg, Registration *registration,
 }
 
 bool
-registration_is_empty(Relation rel)
+registration_is_empty(Relation reg)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot,
+	SysScanDesc scan = systable_beginscan(reg, InvalidOid, false, snapshot,
 										  0, NULL);
 	bool		empty = !HeapTupleIsValid(systable_getnext(scan));
 
