@@ -123,12 +123,16 @@ further_args(FunctionCallInfo fcinfo)
 	if (!PG_ARGISNULL(4))
 		appendStringInfo(&args, ", lock_wait => %s",
 						 quote_literal_cstr(text_to_cstring(PG_GETARG_TEXT_PP(4))));
+	if (!PG_ARGISNULL(5))
+		appendStringInfo(&args, ", early_release => %s",
+						 quote_literal_cstr(text_to_cstring(PG_GETARG_TEXT_PP(5))));
 	return args.data;
 }
 
 /*
  * purchase_attach(stock_table regclass, stock_column name, key_column name,
- *				   is_default boolean, lock_wait text) returns void
+ *				   is_default boolean, lock_wait text, early_release text)
+ * returns void
  *
  * Register a table, or register it anew.  Its guard, if it has one, is put before
  * the new stock column.
@@ -137,7 +141,10 @@ Datum
 purchase_attach(PG_FUNCTION_ARGS)
 {
 	Oid			self = fcinfo->flinfo->fn_oid;
-	Registration registration = {.lock_wait = LOCK_WAIT_UNSET};
+	Registration registration = {
+		.lock_wait = LOCK_WAIT_UNSET,
+		.early_release = EARLY_RELEASE_ON,
+	};
 	Relation	rel;
 	Relation	reg;
 	StockTable *st;
@@ -153,6 +160,16 @@ purchase_attach(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(4))
 		registration.lock_wait =
 			parse_lock_wait(text_to_cstring(PG_GETARG_TEXT_PP(4)));
+	if (!PG_ARGISNULL(5))
+	{
+		const char *level = text_to_cstring(PG_GETARG_TEXT_PP(5));
+
+		if (!commit_parse_level(level, &registration.early_release))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid value for early_release: \"%s\"", level),
+					 errhint("Available values: off, local, on.")));
+	}
 
 	rel = relation_open_owned(PG_GETARG_OID(0), AccessShareLock);
 	why.more_args = further_args(fcinfo);

@@ -28,6 +28,7 @@
 #include "utils/timeout.h"
 
 #include "cart.h"
+#include "commit.h"
 #include "compat.h"
 #include "engine.h"
 #include "settings.h"
@@ -438,6 +439,21 @@ prepare_lines(Cart *cart)
 }
 
 /*
+ * An answer that rests on what another transaction has sold must not be given
+ * before a crash can no longer undo that sale.
+ */
+static void
+wait_until_flushed(Cart *cart)
+{
+	for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
+	{
+		if (line->outcome != OUTCOME_BUSY &&
+			line->outcome != OUTCOME_PRODUCT_NOT_FOUND)
+			commit_wait_flushed(cart->engine->writer(cart, line));
+	}
+}
+
+/*
  * How long a sale waits for a row: what the session says, or else the table.
  */
 static int
@@ -477,6 +493,11 @@ run_cart(Cart *cart)
 	}
 	cart->engine->open(cart);
 	run_lines(cart);
+	if (cart->verb == VERB_READ || worst_line(cart)->outcome > OUTCOME_SOLD)
+		wait_until_flushed(cart);
+	else
+		commit_early(Min((EarlyRelease) purchase_early_release,
+						 cart->table.st->early_release));
 	cart->engine->close(cart);
 	PopActiveSnapshot();
 }

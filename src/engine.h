@@ -59,6 +59,12 @@ typedef struct Engine
 	 */
 	bool		(*write_free) (Cart *cart, Line *line);
 
+	/*
+	 * Which transaction has written what line->stock was read from?
+	 * InvalidTransactionId if that can't be told, or everything is flushed.
+	 */
+	TransactionId (*writer) (Cart *cart, Line *line);
+
 	void		(*close) (Cart *cart);
 } Engine;
 

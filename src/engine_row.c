@@ -72,5 +72,6 @@ const Engine engine_row = {
 	.lock = row_lock,
 	.write = row_write,
 	.write_free = row_write_free,
+	.writer = row_writer,
 	.close = row_close,
 };

@@ -590,6 +590,7 @@ inspect(Oid self, Relation rel, const char *key_column,
 	st->key_column = key_column ? pstrdup(key_column) : NULL;
 	st->stock_column = pstrdup(stock_column);
 	st->lock_wait = LOCK_WAIT_UNSET;
+	st->early_release = EARLY_RELEASE_OFF;
 
 	MemoryContextSwitchTo(oldcxt);
 	fits = inspect_relation(rel, why) &&
@@ -638,5 +639,6 @@ inspect_registered(Oid self, Relation rel, Registration *registration)
 				 errtable(rel)));
 	}
 	st->lock_wait = registration->lock_wait;
+	st->early_release = registration->early_release;
 	return st;
 }

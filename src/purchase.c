@@ -22,6 +22,7 @@
 #include "utils/tuplestore.h"
 
 #include "cart.h"
+#include "commit.h"
 #include "compat.h"
 #include "settings.h"
 
@@ -30,6 +31,7 @@ PG_MODULE_MAGIC_EXT(.name = "purchase",.version = PURCHASE_VERSION);
 int			purchase_engine = ENGINE_AUTO;
 int			purchase_lock_wait = 0;
 bool		purchase_lock_wait_is_set = false;
+int			purchase_early_release = EARLY_RELEASE_OFF;
 
 static const struct config_enum_entry engine_options[] = {
 	{"auto", ENGINE_AUTO, false},
@@ -78,6 +80,12 @@ _PG_init(void)
 							&purchase_lock_wait, 0, -1, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS,
 							check_lock_wait, assign_lock_wait, NULL);
+	DefineCustomEnumVariable("purchase.early_release",
+							 "Sets whether the rows of a sale are free before its commit is durable.",
+							 "\"local\" frees them when it is flushed, before a standby has confirmed, \"on\" before the flush, too. The client is told when it is durable, as always.",
+							 &purchase_early_release, EARLY_RELEASE_OFF,
+							 early_release_options,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("purchase");
 }
 

@@ -37,7 +37,8 @@ enum
 	ANUM_KEY_COLUMN,
 	ANUM_STOCK_COLUMN,
 	ANUM_IS_DEFAULT,
-	ANUM_LOCK_WAIT
+	ANUM_LOCK_WAIT,
+	ANUM_EARLY_RELEASE
 };
 
 /*
@@ -112,6 +113,12 @@ registration_find(Oid self, Registration *registration)
 		registration->stock_column = pstrdup(NameStr(*DatumGetName(value)));
 		value = heap_getattr(tuple, ANUM_LOCK_WAIT, desc, &isnull);
 		registration->lock_wait = isnull ? LOCK_WAIT_UNSET : DatumGetInt32(value);
+		value = heap_getattr(tuple, ANUM_EARLY_RELEASE, desc, &isnull);
+		registration->early_release = EARLY_RELEASE_ON;
+		if (!isnull &&
+			!commit_parse_level(TextDatumGetCString(value),
+								&registration->early_release))
+			registration->early_release = EARLY_RELEASE_OFF;
 		found = true;
 	}
 	systable_endscan(scan);
@@ -136,14 +143,15 @@ registration_may_write(Relation reg)
  * search_path, and on their latest state, as registration_find() reads them.  In a statement, %1$s is that table and %2$s purchase_default_owner;
  * $1 is the stock table, $2 the key column, $3 the stock column, $4 whether it is
  * the default, $5 whether the caller may write registrations, $6 the
- * lock_wait or null.  Returns how many rows the last statement changed.
+ * lock_wait or null, $7 its early_release or null.  Returns how many rows the last
+ * statement changed.
  */
 static uint64
 change_registrations(Relation reg, Registration *registration,
 					 bool is_default, int nstatements,
 					 const char *const *statements)
 {
-	static Oid	types[] = {REGCLASSOID, NAMEOID, NAMEOID, BOOLOID, BOOLOID, INT4OID};
+	static Oid	types[] = {REGCLASSOID, NAMEOID, NAMEOID, BOOLOID, BOOLOID, INT4OID, TEXTOID};
 	Datum		values[] = {
 		ObjectIdGetDatum(registration->relid),
 		DirectFunctionCall1(namein, CStringGetDatum(registration->key_column)),
@@ -151,8 +159,9 @@ change_registrations(Relation reg, Registration *registration,
 		BoolGetDatum(is_default),
 		BoolGetDatum(registration_may_write(reg)),
 		Int32GetDatum(registration->lock_wait),
+		CStringGetTextDatum(early_release_options[registration->early_release].name),
 	};
-	char		nulls[] = "      ";
+	char		nulls[] = "       ";
 	const char *name = relation_name(reg);
 	const char *owner_name =
 		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(reg)),
@@ -169,6 +178,8 @@ change_registrations(Relation reg, Registration *registration,
 
 	if (registration->lock_wait == LOCK_WAIT_UNSET)
 		nulls[5] = 'n';
+	if (registration->early_release == EARLY_RELEASE_ON)
+		nulls[6] = 'n';
 
 	SPI_connect();
 	for (int i = 0; i < nstatements; i++)
@@ -258,9 +269,11 @@ registration_store(Relation reg, Registration *registration, bool is_default)
 		" (SELECT FROM pg_class WHERE oid = stock_table)",
 		"UPDATE %1$s SET is_default = false"
 		" WHERE is_default AND $4 AND stock_table <> $1",
-		"INSERT INTO %1$s (stock_table, key_column, stock_column, is_default, lock_wait)"
-		" VALUES ($1, $2, $3, $4, $6) ON CONFLICT (stock_table) DO UPDATE"
-		" SET key_column = $2, stock_column = $3, is_default = $4, lock_wait = $6",
+		"INSERT INTO %1$s (stock_table, key_column, stock_column, is_default, lock_wait,"
+		" early_release)"
+		" VALUES ($1, $2, $3, $4, $6, $7) ON CONFLICT (stock_table) DO UPDATE"
+		" SET key_column = $2, stock_column = $3, is_default = $4, lock_wait = $6,"
+		" early_release = $7",
 	};
 
 	change_registrations(reg, registration, is_default,

@@ -8,6 +8,7 @@
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
 
+#include "commit.h"
 #include "compat.h"
 
 #pragma GCC visibility push(hidden)
@@ -21,6 +22,7 @@ typedef struct Registration
 	char	   *key_column;
 	char	   *stock_column;
 	int			lock_wait;		/* as the setting, or LOCK_WAIT_UNSET */
+	EarlyRelease early_release; /* at most */
 } Registration;
 
 extern Oid	registration_relid(Oid self);

@@ -76,6 +76,7 @@ extern RowTable *row_table(Cart *cart);
 /* row_find.c */
 extern LookResult row_look(Cart *cart, Line *line);
 extern bool row_find_latest(Cart *cart, Line *line);
+extern TransactionId row_writer(Cart *cart, Line *line);
 extern void row_take(Cart *cart, Line *line, HeapTuple version);
 extern bool row_is_crowded(Buffer buffer, HeapTuple version);
 

@@ -170,3 +170,9 @@ row_find_latest(Cart *cart, Line *line)
 	index_endscan(scan);
 	return found;
 }
+
+TransactionId
+row_writer(Cart *cart, Line *line)
+{
+	return HeapTupleHeaderGetXmin(row_of(cart, line)->version->t_data);
+}

@@ -1,6 +1,6 @@
 /*
  * settings.h
- *	  The settings, purchase.engine and purchase.lock_wait.
+ *	  The settings: purchase.engine, purchase.lock_wait, purchase.early_release.
  */
 #ifndef PURCHASE_SETTINGS_H
 #define PURCHASE_SETTINGS_H
@@ -21,6 +21,9 @@ extern int	purchase_lock_wait;
 
 /* whether it was set, for a session or for more */
 extern bool purchase_lock_wait_is_set;
+
+/* an EarlyRelease */
+extern int	purchase_early_release;
 
 #pragma GCC visibility pop
 

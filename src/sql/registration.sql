@@ -7,7 +7,9 @@ CREATE TABLE purchase_registration (
     key_column name NOT NULL,
     stock_column name NOT NULL,
     is_default boolean NOT NULL,
-    lock_wait integer CHECK (lock_wait >= -1)  -- ms; null: as purchase.lock_wait
+    lock_wait integer CHECK (lock_wait >= -1),  -- ms; null: as purchase.lock_wait
+    -- at most; null: as purchase.early_release
+    early_release text CHECK (early_release IN ('off', 'local', 'on'))
 );
 CREATE UNIQUE INDEX purchase_registration_default
     ON purchase_registration (is_default) WHERE is_default;
@@ -42,10 +44,11 @@ ALTER TABLE purchase_registration
 
 CREATE FUNCTION purchase_attach(stock_table regclass,
     stock_column name DEFAULT 'stock', key_column name DEFAULT NULL,
-    is_default boolean DEFAULT NULL, lock_wait text DEFAULT NULL)
+    is_default boolean DEFAULT NULL, lock_wait text DEFAULT NULL,
+    early_release text DEFAULT NULL)
     RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION purchase_attach(regclass, name, name, boolean, text) IS
-    'attaches a table, so that its stock can be sold; the key is its primary key unless named, and lock_wait holds where purchase.lock_wait is not set';
+COMMENT ON FUNCTION purchase_attach(regclass, name, name, boolean, text, text) IS
+    'attaches a table, so that its stock can be sold; the key is its primary key unless named, lock_wait holds where purchase.lock_wait is not set, and sales release their rows no earlier than early_release says';
 
 CREATE FUNCTION purchase_detach(stock_table regclass)
     RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -71,7 +74,7 @@ COMMENT ON FUNCTION purchase_stock_table_engine(regclass) IS
 
 CREATE VIEW purchase_stock_tables AS
     SELECT r.stock_table, r.key_column, r.stock_column, r.is_default,
-           r.lock_wait, e.engine, e.reason
+           r.lock_wait, r.early_release, e.engine, e.reason
     FROM purchase_registration AS r,
          LATERAL purchase_stock_table_engine(r.stock_table) AS e;
 COMMENT ON VIEW purchase_stock_tables IS

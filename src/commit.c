@@ -1,0 +1,236 @@
+/*
+ * commit.c
+ *	  Early release: the rows of a sale are free before its commit is durable.
+ *
+ * A row lock is held until the commit is flushed, and confirmed by a synchronous
+ * standby.  Whoever sells next commits further on in the same log, and is durable
+ * only if this commit is.  So the next sale need not wait for the flush, as long as
+ * nobody is told of a sale before it is durable.
+ *
+ * With early release, a transaction that has sold commits like one with
+ * synchronous_commit = off: its commit record is inserted, its rows become visible,
+ * and its locks are released.  Then, before the client is told, it waits until the
+ * commit is as durable as the session's own synchronous_commit asks.
+ *
+ * The order in CommitTransaction() makes that possible:
+ *
+ *	  XACT_EVENT_PRE_COMMIT			we lower the variable synchronous_commit
+ *	  SSI's check, which may fail
+ *	  RecordTransactionCommit()		inserts the record; neither flush nor wait
+ *	  ProcArrayEndTransaction()		visible to others
+ *	  XACT_EVENT_COMMIT				we restore the variable
+ *	  RESOURCE_RELEASE_LOCKS		others get the rows
+ *	  RESOURCE_RELEASE_AFTER_LOCKS	we flush, and wait for the standby
+ *	  the client is told
+ *
+ * The hazards, and what is done about each:
+ *
+ *	1. remote_apply.  The commit record asks the standby to report what it has
+ *	   applied, but only if synchronous_commit is remote_apply when the record is
+ *	   made.  Without that request, a commit on a quiet server waits until the
+ *	   standby reports anyway, for up to wal_receiver_status_interval.  So the
+ *	   variable is left alone at remote_apply if there are synchronous standbys.
+ *	2. An error while the resource owner is released after a commit is a PANIC.  We
+ *	   call only XLogFlush() and SyncRepWaitForLSN() there, as core does at a worse
+ *	   time, in a critical section.
+ *	3. The release callback is called for each resource owner, at aborts and in
+ *	   PREPARE TRANSACTION, too.  It acts only if a commit's position is pending,
+ *	   which XACT_EVENT_COMMIT alone sets.
+ *	4. DDL.  A commit that drops files or sets forceSyncCommit flushes inside of
+ *	   RecordTransactionCommit(), but would no longer wait for the standby before
+ *	   its locks are released.  A transaction that has taken an AccessExclusiveLock
+ *	   commits as usual.
+ *	5. Extensions that act on other servers in XACT_EVENT_COMMIT would act on a commit
+ *	   that is not durable yet.  Citus does.  Where it is loaded, there is no early
+ *	   release.
+ *	6. NOTIFY.  Other sessions may get a notification before the flush, as they get
+ *	   that of an asynchronous commit.  That is documented.
+ *	7. An error after XACT_EVENT_PRE_COMMIT, of SSI or of another callback, comes to
+ *	   XACT_EVENT_ABORT: the variable is restored there.
+ *	8. A cancel during the wait for the standby ends the wait with a warning, and a
+ *	   termination ends the connection, both as in core: SyncRepWaitForLSN() does it.
+ *	9. The variable is assigned, not the setting: the setting's assign hook would
+ *	   change SyncRepWaitMode, which the wait needs.
+ * 10. PREPARE TRANSACTION commits nothing, so it forgets what was sold.  COMMIT
+ *	   PREPARED releases late.
+ * 11. Our own answers must not show a sale that a crash may undo: a refusal and
+ *	   purchase_available() wait for the flush of the version that they rest on,
+ *	   commit_wait_flushed().
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "replication/syncrep.h"
+#include "replication/walsender.h"
+#include "utils/guc.h"
+#include "utils/resowner.h"
+
+#include "commit.h"
+
+const struct config_enum_entry early_release_options[] = {
+	{"off", EARLY_RELEASE_OFF, false},
+	{"local", EARLY_RELEASE_LOCAL, false},
+	{"on", EARLY_RELEASE_ON, false},
+	{NULL, 0, false}
+};
+
+/* Of the current transaction: it has sold, and how early it may release. */
+static bool has_sold = false;
+static EarlyRelease may_release = EARLY_RELEASE_OFF;
+
+/* While the variable is lowered: what it was, and what it is. */
+static bool lowered = false;
+static int	saved_synchronous_commit;
+static int	lowered_synchronous_commit;
+
+/* The end of a commit record whose durability is still to be waited for. */
+static XLogRecPtr pending = InvalidXLogRecPtr;
+
+/*
+ * Lower synchronous_commit for the commit that follows.
+ */
+static void
+lower(void)
+{
+	int			level = may_release == EARLY_RELEASE_ON ?
+		SYNCHRONOUS_COMMIT_OFF : SYNCHRONOUS_COMMIT_LOCAL_FLUSH;
+
+	if (synchronous_commit <= level)
+		return;
+	/* a transaction that has written only to unlogged tables waits for nothing */
+	if (XLogRecPtrIsInvalid(XactLastRecEnd))
+		return;
+	/* hazard 1 */
+	if (synchronous_commit >= SYNCHRONOUS_COMMIT_REMOTE_APPLY &&
+		max_wal_senders > 0 && SyncRepStandbyNames != NULL &&
+		SyncRepStandbyNames[0] != '\0')
+		return;
+	/* hazard 5; to have it loaded is to have its settings */
+	if (GetConfigOption("citus.version", true, false) != NULL)
+		return;
+	/* hazard 4 */
+	if (MyXactFlags & XACT_FLAGS_ACQUIREDACCESSEXCLUSIVELOCK)
+		return;
+
+	saved_synchronous_commit = synchronous_commit;
+	lowered_synchronous_commit = level;
+	synchronous_commit = level;
+	lowered = true;
+}
+
+static void
+restore(void)
+{
+	if (lowered && synchronous_commit == lowered_synchronous_commit)
+		synchronous_commit = saved_synchronous_commit;
+	lowered = false;
+}
+
+static void
+xact_callback(XactEvent event, pg_attribute_unused() void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			if (has_sold && may_release > EARLY_RELEASE_OFF)
+				lower();
+			return;
+		case XACT_EVENT_COMMIT:
+			if (lowered)
+				pending = XactLastCommitEnd;
+			break;
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			break;
+		default:
+			return;
+	}
+	restore();
+	has_sold = false;
+}
+
+/*
+ * The locks are released: wait until the commit is as durable as the session's
+ * synchronous_commit asks.  For the level "local", the flush has taken place.
+ */
+static void
+release_callback(ResourceReleasePhase phase,
+				 pg_attribute_unused() bool isCommit,
+				 pg_attribute_unused() bool isTopLevel,
+				 pg_attribute_unused() void *arg)
+{
+	XLogRecPtr	lsn = pending;
+
+	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || XLogRecPtrIsInvalid(lsn))
+		return;
+	pending = InvalidXLogRecPtr;
+	XLogFlush(lsn);
+	SyncRepWaitForLSN(lsn, true);
+}
+
+/*
+ * A level by its name; false if it has another one.
+ */
+bool
+commit_parse_level(const char *str, EarlyRelease *level)
+{
+	for (const struct config_enum_entry *e = early_release_options;
+		 e->name != NULL; e++)
+	{
+		if (pg_strcasecmp(e->name, str) == 0)
+		{
+			*level = e->val;
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Note that the transaction has sold from a table that allows this level, or a
+ * lower one.  The most careful of all counts.
+ */
+void
+commit_early(EarlyRelease level)
+{
+	static bool initialized = false;
+
+	if (!initialized)
+	{
+		RegisterXactCallback(xact_callback, NULL);
+		RegisterResourceReleaseCallback(release_callback, NULL);
+		initialized = true;
+	}
+	may_release = has_sold ? Min(may_release, level) : level;
+	has_sold = true;
+}
+
+/*
+ * Is all that was committed flushed?  "No" may be wrong.
+ */
+bool
+commit_all_flushed(void)
+{
+	return RecoveryInProgress() ||
+		GetXLogInsertRecPtr() <= GetFlushRecPtr(NULL);
+}
+
+/*
+ * Wait until what a transaction has written is flushed, if it has committed
+ * asynchronously.  Where it has not, or on a standby, there is nothing to wait for.
+ */
+void
+commit_wait_flushed(TransactionId xid)
+{
+	XLogRecPtr	lsn;
+
+	if (!TransactionIdIsNormal(xid) || RecoveryInProgress() ||
+		TransactionIdIsCurrentTransactionId(xid))
+		return;
+	/* exact to a group of transactions, and errs to the later side */
+	lsn = TransactionIdGetCommitLSN(xid);
+	if (!XLogRecPtrIsInvalid(lsn))
+		XLogFlush(lsn);
+}

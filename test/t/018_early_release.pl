@@ -1,0 +1,317 @@
+# Early release: the row of a sale is free before its commit is durable, and nobody
+# is told before it is.
+#
+# The flush is stopped by a gate, a library that makes the server's fdatasync()
+# wait; what waits for it is known from pg_stat_activity.  The server is started
+# with checkpoints and everything else that writes out of the way.
+
+use strict;
+use warnings;
+
+use Fcntl ':flock';
+use FindBin;
+use lib $FindBin::Bin;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Shop;
+use Test::More;
+
+my $dir = PostgreSQL::Test::Utils::tempdir;
+system_or_bail('cc', '-shared', '-fPIC', '-o', "$dir/flush_gate.so",
+	"$FindBin::Bin/flush_gate.c", '-ldl');
+open(my $gate, '>', "$dir/gate") or die "cannot create the gate: $!";
+
+$ENV{LD_PRELOAD} = "$dir/flush_gate.so";
+$ENV{FLUSH_GATE} = "$dir/gate";
+my $node = new_node('shop',
+	conf => 'wal_sync_method = fdatasync
+fsync = on
+autovacuum = off
+wal_level = replica
+max_prepared_transactions = 2
+checkpoint_timeout = 1h');
+delete @ENV{ 'LD_PRELOAD', 'FLUSH_GATE' };
+
+create_shop($node, 10, 100);
+$node->safe_psql(
+	'postgres', q(
+CREATE TABLE other (n int);
+INSERT INTO other VALUES (0);
+CREATE UNLOGGED TABLE unlogged (id int PRIMARY KEY, stock int);
+INSERT INTO unlogged VALUES (1, 10);
+SELECT purchase_attach('unlogged');
+CREATE TABLE late (n int);
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+	'BEGIN RAISE EXCEPTION USING MESSAGE = ''late''; END';
+CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON late
+	DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail();
+CREATE PROCEDURE sell(product bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM purchase(product, 1);
+	COMMIT;
+END $$;
+CHECKPOINT;
+));
+
+# What a backend waits for: the gate stops one flush, and all others wait for it.
+# A backend that is in the flush, or waits for it, has been told to commit.
+my $waits = q(state = 'active' AND wait_event IN ('WALSync', 'WalSync', 'WALWrite', 'WALWriteLock', 'SyncRep'));
+
+sub close_gate { flock($gate, LOCK_EX) or die "no lock: $!"; return }
+sub open_gate { flock($gate, LOCK_UN) or die "no lock: $!"; return }
+
+sub wait_for_flush_of
+{
+	my ($pid) = @_;
+
+	diag($node->safe_psql('postgres', "SELECT wait_event_type, wait_event, state, query FROM pg_stat_activity WHERE pid = $pid")) if $ENV{DBG};
+	$node->poll_query_until('postgres',
+		"SELECT $waits FROM pg_stat_activity WHERE pid = $pid")
+	  or die "backend $pid does not wait for the flush";
+	return;
+}
+
+sub stock
+{
+	my ($product) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT stock FROM product WHERE id = $product");
+}
+
+foreach my $engine ('auto', 'sql')
+{
+	local $ENV{PGOPTIONS} = "-c purchase.engine=$engine";
+	my @session = map { session($node) } 1 .. 3;
+	my @pid = map { ask($_, 'SELECT pg_backend_pid()') } @session;
+	my ($first, $second, $third) = @session;
+	my $n = $engine eq 'auto' ? 1 : 5;
+
+	engine_is($node, $engine);
+
+	# two sell the same product, and neither is told
+	ask($_, 'SET purchase.early_release = on') foreach @session;
+	close_gate();
+	begin_query($first, "SELECT purchase($n, 1)");
+	wait_for_flush_of($pid[0]);
+	is(stock($n), 99, "$engine: others see a sale that is not durable");
+	begin_query($second, "SELECT outcome FROM purchase_try($n, 1)");
+	wait_for_flush_of($pid[1]);
+	is(stock($n), 98, "$engine: and sell the product");
+	open_gate();
+	is(end_query($first), 99, "$engine: both are told when it is durable");
+	is(end_query($second), 'sold', "$engine: both");
+
+	# a refusal, and a reader, are not told of what is not durable
+	foreach my $query (
+		"outcome FROM purchase_try($n, 98)",
+		"purchase($n, 1000)",
+		"purchase_available($n)",
+		"outcome FROM purchase_try_cart(ARRAY[$n, 9], ARRAY[1000, 1])")
+	{
+		my $before = stock($n);
+
+		close_gate();
+		begin_query($first, "SELECT purchase($n, 1)");
+		wait_for_flush_of($pid[0]);
+		begin_query($third, "SELECT $query");
+		wait_for_flush_of($pid[2]);
+		open_gate();
+		is(end_query($first), $before - 1, "$engine: sold");
+		my $answer = end_query($third);
+		is( $answer,
+			$query =~ /available/ ? $before - 1
+			: $query =~ /^purchase/ ? 'ERROR:  SK003'
+			: $query =~ /cart/ ? "insufficient_quantity\navailable"
+			: 'insufficient_quantity',
+			"$engine: $query waits");
+	}
+
+	# what rests on nothing new does not wait
+	close_gate();
+	begin_query($first, "SELECT purchase($n, 1)");
+	wait_for_flush_of($pid[0]);
+	is(ask($third, "SELECT outcome FROM purchase_try($n + 1, 1000)"),
+		'insufficient_quantity', "$engine: another product's refusal does not wait");
+	is(ask($third, 'SELECT outcome FROM purchase_try(1000, 1)'),
+		'product_not_found', "$engine: nor a product that is not there");
+	open_gate();
+	end_query($first);
+
+	# off, by the session or by a table: busy until it is durable
+	foreach my $careful (
+		'SET purchase.early_release = off',
+		'SET purchase.early_release = local',
+		'SET purchase.early_release = on; SET synchronous_commit = local; SET purchase.early_release = local')
+	{
+		ask($first, $careful);
+		close_gate();
+		begin_query($first, "SELECT purchase($n, 1)");
+		wait_for_flush_of($pid[0]);
+		is(ask($second, "SELECT outcome FROM purchase_try($n, 1)"),
+			'busy', "$engine: $careful: the row is locked during the flush");
+		open_gate();
+		end_query($first);
+	}
+	ask($first, 'RESET synchronous_commit; SET purchase.early_release = on');
+	$node->safe_psql('postgres',
+		"SELECT purchase_attach('product', early_release => 'local')");
+	close_gate();
+	begin_query($first, "SELECT purchase($n, 1)");
+	wait_for_flush_of($pid[0]);
+	is(ask($second, "SELECT outcome FROM purchase_try($n, 1)"),
+		'busy', "$engine: a table's owner may ask for more care");
+	open_gate();
+	end_query($first);
+	$node->safe_psql('postgres', "SELECT purchase_attach('product')");
+
+	# as durable as the session asks, whatever that is
+	ask($first, "SET synchronous_commit = $_"), close_gate(),
+	  begin_query($first, "SELECT purchase($n, 1)"), wait_for_flush_of($pid[0]),
+	  is(ask($second, "SET synchronous_commit = off; SELECT outcome FROM purchase_try($n, 1)"),
+		'sold', "$engine: synchronous_commit = $_: free, and the next is told at once if it asks for that"),
+	  open_gate(), end_query($first)
+	  foreach ('local', 'remote_write', 'on', 'remote_apply');
+	ask($_, 'RESET synchronous_commit') foreach @session;
+
+	# each way to commit
+	my @ways = (
+		"BEGIN; SELECT purchase($n, 1) \\g /dev/null\nCOMMIT",
+		"BEGIN; SELECT purchase($n, 1) \\g /dev/null\nCOMMIT AND CHAIN; ROLLBACK",
+		"BEGIN; SAVEPOINT a; SELECT purchase($n, 1) \\g /dev/null\nRELEASE a; COMMIT",
+		"DO \$\$ BEGIN PERFORM purchase($n, 1); COMMIT; END \$\$",
+		"CALL sell($n)",
+		"BEGIN; SELECT purchase_restock($n, 1) \\g /dev/null\nCOMMIT",
+		"BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT purchase($n, 1) \\g /dev/null\nCOMMIT");
+	foreach my $way (@ways)
+	{
+		close_gate();
+		begin_query($first, $way);
+		wait_for_flush_of($pid[0]);
+		begin_query($second, "SELECT outcome FROM purchase_try($n, 1)");
+		wait_for_flush_of($pid[1]);
+		open_gate();
+		is(end_query($first), '', "$engine: $way");
+		is(end_query($second), 'sold', "$engine: and the row was free");
+	}
+
+	# what keeps its lock: a prepared transaction, and one with DDL
+	foreach my $way (
+		"BEGIN; SELECT purchase($n, 1) \\g /dev/null\nPREPARE TRANSACTION 'p'",
+		"BEGIN; SELECT purchase($n, 1) \\g /dev/null\nALTER TABLE other ALTER n SET NOT NULL; COMMIT")
+	{
+		close_gate();
+		begin_query($first, $way);
+		wait_for_flush_of($pid[0]);
+		is(ask($second, "SELECT outcome FROM purchase_try($n, 1)"),
+			'busy', "$engine: not early: $way");
+		open_gate();
+		is(end_query($first), '', "$engine: done");
+		ask($first, "COMMIT PREPARED 'p'") if $way =~ /PREPARE/;
+	}
+
+	# a transaction that has written nothing durable waits for nothing
+	close_gate();
+	is(ask($first, "SELECT purchase(1, 1, 'unlogged')"),
+		$engine eq 'auto' ? 9 : 8, "$engine: an unlogged table's");
+	open_gate();
+
+	# the next transaction commits as usual, whatever became of the one before
+	foreach my $failure (
+		["SELECT purchase($n, 1)", '^\\d+$'],
+		["SELECT purchase_try($n, 100000)", 'insufficient'],
+		["BEGIN; SELECT purchase($n, 1) \\g /dev/null\nROLLBACK", '^$'],
+		["BEGIN; SELECT purchase($n, 1) \\g /dev/null\nINSERT INTO late VALUES (1); COMMIT", 'P0001'],
+		["BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT sum(stock) FROM product \\g /dev/null\nSELECT purchase($n, 1) \\g /dev/null\nCOMMIT", '40001'],
+		["BEGIN; SELECT purchase($n, 1) \\g /dev/null\nPREPARE TRANSACTION 'q'", '^$'],
+	)
+	{
+		my ($query, $answer) = @$failure;
+		my $write_skew = $query =~ /SERIALIZABLE/;
+
+		if ($write_skew)
+		{
+			ask($first, 'BEGIN ISOLATION LEVEL SERIALIZABLE');
+			ask($first, 'SELECT sum(stock) FROM product');
+			ask($second, 'BEGIN ISOLATION LEVEL SERIALIZABLE');
+			ask($second, 'SELECT sum(stock) FROM product');
+			ask($first, "SELECT purchase($n, 1)");
+			ask($second, "SELECT purchase($n + 1, 1)");
+			ask($second, 'COMMIT');
+			$query = 'COMMIT';
+		}
+		like(ask($first, $query), qr/$answer/, "$engine: $query");
+		close_gate();
+		begin_query($first, 'UPDATE other SET n = n + 1');
+		wait_for_flush_of($pid[0]);
+		is(sqlstate($node, "SET lock_timeout = '1ms'; UPDATE other SET n = 0"),
+			'55P03', "$engine: and the next transaction is durable before others get its rows");
+		open_gate();
+		end_query($first);
+		ask($first, "ROLLBACK PREPARED 'q'") if $query =~ /PREPARE/;
+	}
+
+	$_->quit foreach @session;
+}
+
+# where Citus is loaded, nothing is released early
+$node->append_conf('postgresql.conf', "citus.version = 'x'");
+$node->reload;
+{
+	my ($first, $second) = (session($node), session($node));
+	my $pid = ask($first, 'SELECT pg_backend_pid()');
+
+	ask($_, 'SET purchase.early_release = on') foreach ($first, $second);
+	close_gate();
+	begin_query($first, 'SELECT purchase(1, 1)');
+	wait_for_flush_of($pid);
+	is(ask($second, 'SELECT outcome FROM purchase_try(1, 1)'),
+		'busy', 'not where Citus is loaded');
+	open_gate();
+	end_query($first);
+	$_->quit foreach ($first, $second);
+}
+
+# A crash with the gate closed: whoever was told is safe, and a session that did
+# not ask for a durable commit shows that the crash does lose what is not flushed.
+$node->adjust_conf('postgresql.conf', 'citus.version', undef);
+$node->reload;
+foreach my $commit ('on', 'off')
+{
+	my $session = session($node);
+	my $pid = ask($session, 'SELECT pg_backend_pid()');
+	my $before;
+
+	ask($session,
+		"SET purchase.early_release = on; SET synchronous_commit = $commit");
+	ask($session, 'SELECT purchase(10, 1)');
+	$node->safe_psql('postgres', 'CREATE TABLE flushed ()');    # flushes
+	$before = stock(10);
+	close_gate();
+	begin_query($session, 'SELECT purchase(10, 1)');
+	if ($commit eq 'on')
+	{
+		wait_for_flush_of($pid);
+	}
+	else
+	{
+		is(end_query($session), $before - 1, 'a client that did not ask is told');
+	}
+	is(stock(10), $before - 1, "$commit: others see it");
+	$node->stop('immediate');
+	open_gate();
+	eval { $session->quit };
+	{
+		local $ENV{LD_PRELOAD} = "$dir/flush_gate.so";
+		local $ENV{FLUSH_GATE} = "$dir/gate";
+		$node->start;
+	}
+	# the log of the first was written, and a crash of the server alone keeps it
+	my $after = stock(10);
+	ok($after == $before || $commit eq 'on' && $after == $before - 1,
+		"$commit: the crash has undone the sale, or it was written");
+	ok($commit eq 'on' || $after == $before,
+		"$commit: what was told and not waited for is lost");
+	$node->safe_psql('postgres', 'DROP TABLE flushed');
+}
+
+done_testing();
