@@ -7,6 +7,7 @@
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/multixact.h"
 #include "access/relscan.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -57,17 +58,52 @@ is_free(HeapTupleHeader version)
 }
 
 /*
- * Is another transaction about to commit a new version of this row, or does it
- * hold a lock that an update has to wait for?  Asked while its page is locked.
- * If there are several lockers, "no", as we may be one of them.
+ * The same for a row with several lockers, which order lines make of a hot product.
+ *
+ * If one of them is this transaction, it may join the queue only if its own lock is
+ * not in the way of the backends that wait there, or they would wait for each other.
+ * So its lock must be FOR KEY SHARE, and the sale must not need FOR UPDATE.
  */
 static bool
-is_contended(HeapTupleHeader version)
+is_contended_multi(HeapTupleHeader version, bool stock_in_key)
+{
+	MultiXactMember *members;
+	int			n;
+	bool		others = false;
+	bool		own = false;
+
+	if (HEAP_LOCKED_UPGRADED(version->t_infomask))
+		return false;
+	n = GetMultiXactIdMembers(HeapTupleHeaderGetRawXmax(version), &members,
+							  false,
+							  HEAP_XMAX_IS_LOCKED_ONLY(version->t_infomask));
+	for (int i = 0; i < n; i++)
+	{
+		if (members[i].status <= MultiXactStatusForKeyShare && !stock_in_key)
+			continue;
+		if (TransactionIdIsCurrentTransactionId(members[i].xid))
+			own = true;
+		else if (!others)
+			others = TransactionIdIsInProgress(members[i].xid);
+	}
+	if (n > 0)
+		pfree(members);
+	return others && !own;
+}
+
+/*
+ * Is another transaction about to commit a new version of this row, or does it
+ * hold a lock that an update has to wait for?  Asked while its page is locked.
+ */
+static bool
+is_contended(HeapTupleHeader version, bool stock_in_key)
 {
 	TransactionId xmax = HeapTupleHeaderGetRawXmax(version);
 
-	if ((version->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) != 0)
+	if (version->t_infomask & HEAP_XMAX_INVALID)
 		return false;
+	if (version->t_infomask & HEAP_XMAX_IS_MULTI)
+		return is_contended_multi(version, stock_in_key);
 	if (HEAP_XMAX_IS_LOCKED_ONLY(version->t_infomask) &&
 		HEAP_XMAX_IS_KEYSHR_LOCKED(version->t_infomask))
 		return false;
@@ -113,7 +149,8 @@ fetch_row(Cart *cart, Line *line, IndexScanDesc scan)
 	{
 		result = cart->verb != VERB_READ && is_free(tuple.t_data) ? LOOK_FREE :
 			LOOK_FOUND;
-		row->contended = result == LOOK_FOUND && is_contended(tuple.t_data);
+		row->contended = result == LOOK_FOUND &&
+			is_contended(tuple.t_data, cart->table.st->stock_in_key);
 		row->crowded = row_is_crowded(buffer, &tuple);
 		row->root = scan->xs_heaptid;
 		row_take(cart, line, heap_copytuple(&tuple));
