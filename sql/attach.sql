@@ -109,17 +109,18 @@ CREATE TABLE depot (warehouse integer, sku text, units integer, id text,
     PRIMARY KEY (warehouse, sku));
 SELECT purchase_attach('depot');
 SELECT purchase_attach('depot', 'units');
-SELECT purchase_attach('depot', 'units', is_default => false, lock_wait => '1s');
+SELECT purchase_attach('depot', 'units', is_default => false, lock_wait => '1s', early_release => 'local');
 SELECT purchase_attach('depot', key_column => 'stock_id', lock_wait => '1s');
 SELECT purchase_attach('depot', 'units', 'stock_id', lock_wait => '2 moons');
 SELECT purchase_attach('depot', 'units', 'stock_id', lock_wait => '-2');
+SELECT purchase_attach('depot', 'units', 'stock_id', early_release => 'soon');
 ALTER TABLE public.depot ADD COLUMN stock_id bigint GENERATED ALWAYS AS IDENTITY UNIQUE;
-SELECT purchase_attach('depot', stock_column => 'units', key_column => 'stock_id', is_default => false, lock_wait => '1s');
+SELECT purchase_attach('depot', stock_column => 'units', key_column => 'stock_id', is_default => false, lock_wait => '1s', early_release => 'LOCAL');
 INSERT INTO depot VALUES (7, 'A-1', 5);
 SELECT purchase((SELECT stock_id FROM depot WHERE warehouse = 7 AND sku = 'A-1'), 2, 'depot');
-SELECT lock_wait FROM purchase_stock_tables WHERE stock_table = 'depot'::regclass;
+SELECT lock_wait, early_release FROM purchase_stock_tables WHERE stock_table = 'depot'::regclass;
 SELECT purchase_attach('depot', stock_column => 'units', key_column => 'stock_id');
-SELECT lock_wait FROM purchase_stock_tables WHERE stock_table = 'depot'::regclass;
+SELECT lock_wait, early_release FROM purchase_stock_tables WHERE stock_table = 'depot'::regclass;
 SELECT purchase_detach('depot');
 DROP TABLE depot;
 

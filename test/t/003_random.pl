@@ -156,7 +156,9 @@ sub run_load
 		{
 			local $ENV{PGOPTIONS} =
 			  "-c purchase.engine=$engine -c default_transaction_isolation="
-			  . ($levels[$i] =~ s/ /\\ /r);
+			  . ($levels[$i] =~ s/ /\\ /r)
+			  . ' -c purchase.early_release='
+			  . ('on', 'local', 'off')[ ($i + ($engine eq 'sql')) % 3 ];
 
 			push @loads,
 			  [

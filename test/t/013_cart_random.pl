@@ -144,13 +144,16 @@ sub run_load
 	my ($title, $scripts, $deadlocks) = @_;
 	my @loads;
 
+	my $early = 0;
 	foreach my $engine ('auto', 'sql')
 	{
 		foreach my $level (sort keys %clients)
 		{
 			local $ENV{PGOPTIONS} =
 			  "-c purchase.engine=$engine -c default_transaction_isolation="
-			  . ($level =~ s/ /\\ /r);
+			  . ($level =~ s/ /\\ /r)
+			  . ' -c purchase.early_release='
+			  . ('on', 'local', 'off')[ $early++ % 3 ];
 
 			push @loads,
 			  [
