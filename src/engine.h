@@ -55,7 +55,8 @@ typedef struct Engine
 
 	/*
 	 * The same in one step for what look() has found to be free.  False, with
-	 * nothing written, if somebody was faster or it takes both steps.
+	 * nothing written, if somebody was faster or it takes both steps.  NULL
+	 * in an engine whose look() finds nothing free.
 	 */
 	bool		(*write_free) (Cart *cart, Line *line);
 

@@ -81,6 +81,7 @@ extern bool row_is_crowded(Buffer buffer, HeapTuple version);
 
 /* row_lock.c */
 extern LockResult row_lock(Cart *cart, Line *line, bool wait);
+extern LockResult row_lock_latest(Cart *cart, Line *line);
 
 /* row_check.c */
 extern bool row_check(Cart *cart, TupleTableSlot *slot);
