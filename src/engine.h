@@ -1,7 +1,7 @@
 /*
  * engine.h
  *	  The interface of an engine, which finds, locks and writes rows, and the
- * choice of one.
+ *	  choice of one.
  */
 #ifndef PURCHASE_ENGINE_H
 #define PURCHASE_ENGINE_H

@@ -43,7 +43,7 @@ typedef struct RowLine
 {
 	HeapTuple	version;		/* copy of what was looked at, or locked */
 	ItemPointerData root;		/* where its index entry points to */
-	bool		contended;		/* another transaction held it */
+	bool		contended;		/* another transaction holds it, or was faster */
 	bool		crowded;		/* its page was nearly full */
 } RowLine;
 

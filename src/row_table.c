@@ -148,7 +148,11 @@ row_table(Cart *cart)
 	if (st->row == NULL)
 	{
 		TupleConstr *constr = RelationGetDescr(rel)->constr;
-		/* the StockTable's when it is complete: a CHECK may fail to be planned */
+
+		/*
+		 * the StockTable's when it is complete: a CHECK may fail to be
+		 * planned
+		 */
 		MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext,
 												  "purchase row engine",
 												  ALLOCSET_SMALL_SIZES);

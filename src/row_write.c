@@ -4,9 +4,9 @@
  *
  * What is done to a row, and in which order, is that of
  * ExecSimpleRelationUpdate(), with the steps left out that the table does not
- * need.  A row that is written in the step that locks it has none of the steps
- * that may run a user's code before the write: if somebody was faster, nothing
- * has happened.
+ * need.  A row that is written in the step that locks it has only CHECKs of
+ * built-in functions before the write: if somebody was faster, nothing has
+ * happened.
  */
 #include "postgres.h"
 
@@ -175,6 +175,7 @@ row_write_free(Cart *cart, Line *line)
 	RowTable   *table = row_table(cart);
 	RowLine    *row = row_of(cart, line);
 	TupleTableSlot *slot;
+	TM_Result	result;
 	List	   *unused;
 
 	if (!possible || table->generated || table->partition ||
@@ -187,10 +188,11 @@ row_write_free(Cart *cart, Line *line)
 		return false;
 	CheckCmdReplicaIdentity(cart->table.rel, CMD_UPDATE);
 
-	if (store(cart, row, slot, GetCurrentCommandId(true), false,
-			  &unused) != TM_Ok)
+	result = store(cart, row, slot, GetCurrentCommandId(true), false,
+				   &unused);
+	if (result != TM_Ok)
 	{
-		row->contended = true;
+		row->contended = result != TM_SelfModified;
 		return false;
 	}
 	line->remaining = line_new_stock(cart, line);
@@ -244,6 +246,7 @@ write_locked(Cart *cart, Line *line, bool fires)
 	StockTable *st = cart->table.st;
 	RowLine    *row = row_of(cart, line);
 	TupleTableSlot *slot = fill_new_slot(cart, line);
+
 	/* not later: what a BEFORE trigger does to the row must come after it */
 	CommandId	cid = GetCurrentCommandId(true);
 	List	   *recheck_indexes = NIL;
