@@ -306,6 +306,33 @@ SELECT purchase_attach('over_replaced', key_column => 'id');
 SELECT purchase(1, 1, 'over_replaced');
 DROP VIEW ruled_table, replaced CASCADE;
 DROP FUNCTION replace_update;
+-- what a session knows of a view follows what is below it: a new name of the key, a
+-- guard that comes, and one that goes
+CREATE TABLE below (id integer PRIMARY KEY, stock integer);
+INSERT INTO below VALUES (1, 10), (2, 10);
+CREATE VIEW middle AS SELECT id, stock FROM below;
+CREATE VIEW above AS SELECT id, stock FROM middle;
+SELECT purchase_attach('below', is_default => false);
+SELECT purchase_attach('above', key_column => 'id');
+SELECT purchase(1, 1, 'above');
+SELECT purchase_guard('below');
+CREATE TRIGGER ride AFTER UPDATE ON below FOR EACH ROW
+    EXECUTE FUNCTION ride('SELECT purchase(2, 1, ''above'')', '');
+SELECT remaining FROM purchase_cart(ARRAY[1, 2], ARRAY[1, 1], 'above');
+DROP TRIGGER ride ON below;
+ALTER TABLE below RENAME id TO number;
+SELECT purchase(1, 1, 'above');
+CREATE TABLE other_below (number integer PRIMARY KEY, stock integer);
+INSERT INTO other_below VALUES (1, 5);
+SELECT purchase_attach('other_below', is_default => false);
+SELECT purchase_guard('other_below');
+CREATE OR REPLACE VIEW middle AS SELECT number AS id, stock FROM other_below;
+SELECT purchase(1, 1, 'above');
+SELECT purchase_guard('other_below', false);
+CREATE TRIGGER steal BEFORE UPDATE ON other_below FOR EACH ROW EXECUTE FUNCTION steal();
+SELECT purchase(1, 1, 'above');
+DROP VIEW middle CASCADE;
+DROP TABLE below, other_below;
 -- what a trigger of a cart's first line sells of its second
 CREATE TRIGGER ride AFTER UPDATE ON product FOR EACH ROW
     EXECUTE FUNCTION ride('SELECT purchase(2, 1)', '');

@@ -267,5 +267,38 @@ SELECT purchase(1, 1, '-'), purchase(1, 1, 0::regclass);
 -- the sum of a column is a bigint
 SELECT purchase(3, sum(q)) FROM (VALUES (1), (1)) AS v (q);
 
+-- a foreign key on what is generated from the stock, and a trigger that changes,
+-- deletes or sells the row that is being sold
+CREATE TABLE level (id integer PRIMARY KEY);
+INSERT INTO level SELECT generate_series(1, 9);
+CREATE TABLE leveled (id integer PRIMARY KEY, stock integer, note text,
+    tens integer GENERATED ALWAYS AS (stock / 10) STORED REFERENCES level);
+INSERT INTO leveled VALUES (1, 25);
+SELECT purchase_attach('leveled', is_default => false);
+SELECT purchase(1, 8, 'leveled');
+SELECT purchase(1, 8, 'leveled');
+ALTER TABLE leveled DROP tens;
+CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_trigger_depth() = 1 THEN
+        EXECUTE TG_ARGV[0];
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER meddle BEFORE UPDATE ON leveled FOR EACH ROW
+    EXECUTE FUNCTION meddle('UPDATE leveled SET note = stock');
+SELECT purchase(1, 1, 'leveled');
+DROP TRIGGER meddle ON leveled;
+CREATE TRIGGER meddle BEFORE UPDATE ON leveled FOR EACH ROW
+    EXECUTE FUNCTION meddle('DELETE FROM leveled');
+SELECT purchase(1, 1, 'leveled');
+DROP TRIGGER meddle ON leveled;
+CREATE TRIGGER meddle BEFORE UPDATE ON leveled FOR EACH ROW
+    EXECUTE FUNCTION meddle('SELECT purchase(1, 1, ''leveled'')');
+SELECT purchase(1, 1, 'leveled');
+SELECT * FROM leveled;
+DROP TABLE leveled, level;
+DROP FUNCTION meddle;
+
 DROP TABLE shop_product;
 DROP EXTENSION purchase;

@@ -23,6 +23,7 @@
 #include "compat.h"
 #include "engine.h"
 #include "guard.h"
+#include "guard_place.h"
 #include "inspect.h"
 #include "registration.h"
 #include "relation.h"

@@ -99,7 +99,11 @@ lower(void)
 
 	if (synchronous_commit <= level)
 		return;
-	/* a transaction that has written only to unlogged tables waits for nothing */
+
+	/*
+	 * a transaction that has written only to unlogged tables waits for
+	 * nothing
+	 */
 	if (XLogRecPtrIsInvalid(XactLastRecEnd))
 		return;
 	/* hazard 1 */

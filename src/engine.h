@@ -1,7 +1,7 @@
 /*
  * engine.h
  *	  The interface of an engine, which finds, locks and writes rows, and the
- * choice of one.
+ *	  choice of one.
  */
 #ifndef PURCHASE_ENGINE_H
 #define PURCHASE_ENGINE_H
@@ -55,7 +55,8 @@ typedef struct Engine
 
 	/*
 	 * The same in one step for what look() has found to be free.  False, with
-	 * nothing written, if somebody was faster or it takes both steps.
+	 * nothing written, if somebody was faster or it takes both steps.  NULL
+	 * in an engine whose look() finds nothing free.
 	 */
 	bool		(*write_free) (Cart *cart, Line *line);
 

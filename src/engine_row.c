@@ -18,7 +18,7 @@
  * Everything is released by resource owner and memory context if an error is
  * thrown.
  *
- * No buffer stays pinned between look, lock and write: what an active snapshot
+ * No heap page stays pinned between look, lock and write: what an active snapshot
  * sees, or a lock of ours holds, nobody prunes.
  */
 #include "postgres.h"

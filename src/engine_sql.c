@@ -247,12 +247,7 @@ sql_open(Cart *cart)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 
-	if (st->sql != NULL && !plans_are_valid(st->sql))
-	{
-		MemoryContextSetParent(st->sql->cxt, TopTransactionContext);
-		st->sql = NULL;
-	}
-	if (st->sql == NULL)
+	if (st->sql == NULL || !plans_are_valid(st->sql))
 	{
 		MemoryContext cxt = AllocSetContextCreate(st->cxt,
 												  "purchase sql engine",
@@ -263,6 +258,8 @@ sql_open(Cart *cart)
 		table->callback.func = free_plans;
 		table->callback.arg = table;
 		MemoryContextRegisterResetCallback(cxt, &table->callback);
+		if (st->sql != NULL)
+			MemoryContextSetParent(st->sql->cxt, TopTransactionContext);
 		st->sql = table;
 	}
 }

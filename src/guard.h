@@ -32,15 +32,11 @@ typedef struct Announcement
 	struct Announcement *outer;
 } Announcement;
 
-/* guard.c */
 extern void guard_announce(Announcement *announcement);
 extern void guard_withdraw(Announcement *announcement);
 extern AttrNumber guard_column(Trigger *trigger);
 extern Oid	guard_function(Oid self);
 extern bool guard_watches(Relation rel, Oid function, AttrNumber attno);
-
-/* guard_place.c */
-extern void guard_follow(Relation rel, Oid function, AttrNumber attno);
 
 #pragma GCC visibility pop
 

@@ -16,6 +16,7 @@
 
 #include "compat.h"
 #include "guard.h"
+#include "guard_place.h"
 #include "inspect.h"
 #include "registration.h"
 #include "relation.h"

@@ -427,10 +427,10 @@ table_sql_reasons(Relation rel)
 }
 
 /*
- * Is it the stock, or generated from it?
+ * Is a column the stock, or generated from it?
  */
-static bool
-changes_with_stock(Relation rel, AttrNumber attno, AttrNumber stock_attno)
+bool
+inspect_changes_with_stock(Relation rel, AttrNumber attno, AttrNumber stock_attno)
 {
 	Bitmapset  *used = NULL;
 
@@ -458,10 +458,22 @@ stock_is_in_key(Relation rel, AttrNumber stock_attno)
 	{
 		AttrNumber	attno = i + FirstLowInvalidHeapAttributeNumber;
 
-		if (attno > 0 && changes_with_stock(rel, attno, stock_attno))
+		if (attno > 0 && inspect_changes_with_stock(rel, attno, stock_attno))
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Remember relations whose change makes the StockTable invalid.
+ */
+static void
+add_below(StockTable *st, List *relids)
+{
+	MemoryContext oldcxt = MemoryContextSwitchTo(st->cxt);
+
+	st->below = list_concat(st->below, relids);
+	MemoryContextSwitchTo(oldcxt);
 }
 
 /*
@@ -469,8 +481,7 @@ stock_is_in_key(Relation rel, AttrNumber stock_attno)
  * a key of any, and is any of them guarded?
  *
  * With a lock weaker than the update needs, nothing would be sold twice, but the
- * update would wait.  When a single partition gets an index of its own, that is
- * noticed only with the parent's next change.
+ * update would wait.
  */
 static void
 inspect_below(StockTable *st, const char *stock_column)
@@ -481,6 +492,7 @@ inspect_below(StockTable *st, const char *stock_column)
 	/* below a view, nobody has locked it yet */
 	LockRelationOid(st->target, AccessShareLock);
 	relids = find_all_inheritors(st->target, AccessShareLock, NULL);
+	add_below(st, relids);
 	foreach(lc, relids)
 	{
 		Relation	rel = table_open(lfirst_oid(lc), NoLock);
@@ -557,6 +569,7 @@ inspect_target(Relation rel, StockTable *st, Oid self)
 	while (get_rel_relkind(relid) == RELKIND_VIEW)
 	{
 		CHECK_FOR_INTERRUPTS();
+		add_below(st, list_make1_oid(relid));
 		if (!step_below(&relid, &key_attno, &stock_attno))
 			return;
 	}

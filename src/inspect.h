@@ -7,6 +7,7 @@
 
 #include "access/attnum.h"
 #include "nodes/bitmapset.h"
+#include "nodes/pg_list.h"
 #include "utils/relcache.h"
 
 #include "key.h"
@@ -67,6 +68,8 @@ typedef struct StockTable
 	Oid			target;
 	char	   *target_key;
 	bool		guarded;		/* and it does, there or before a partition */
+	List	   *below;			/* OIDs of all relations below a view or a
+								 * partitioned table that were looked at */
 	Oid			guard_function; /* of its triggers */
 
 	int			lock_wait;		/* as the setting, or LOCK_WAIT_UNSET */
@@ -91,6 +94,8 @@ typedef struct Misfit
 
 extern StockTable *inspect(Oid self, Relation rel, const char *key_column,
 						   const char *stock_column, Misfit *why);
+extern bool inspect_changes_with_stock(Relation rel, AttrNumber attno,
+									   AttrNumber stock_attno);
 extern StockTable *inspect_registered(Oid self, Relation rel,
 									  Registration *registration);
 

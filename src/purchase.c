@@ -214,7 +214,10 @@ try_result_desc(FunctionCallInfo fcinfo, Oid product_type)
 		TupleDescAttr(declared, 1)->atttypid != INT8OID)
 		elog(ERROR, "unexpected result type");
 
-	/* if the extension was created anew, the old one is lost */
+	kept[i].function = InvalidOid;
+	if (kept[i].desc != NULL)
+		FreeTupleDesc(kept[i].desc);
+	kept[i].desc = NULL;
 	oldcxt = MemoryContextSwitchTo(TopMemoryContext);
 	kept[i].desc = CreateTupleDescCopy(BlessTupleDesc(declared));
 	MemoryContextSwitchTo(oldcxt);

@@ -140,11 +140,12 @@ registration_may_write(Relation reg)
 
 /*
  * Run statements on the registrations: as the role that owns them, with a safe
- * search_path, and on their latest state, as registration_find() reads them.  In a statement, %1$s is that table and %2$s purchase_default_owner;
- * $1 is the stock table, $2 the key column, $3 the stock column, $4 whether it is
- * the default, $5 whether the caller may write registrations, $6 the
- * lock_wait or null, $7 its early_release or null.  Returns how many rows the last
- * statement changed.
+ * search_path, and on their latest state, as registration_find() reads them.
+ *
+ * In a statement, %1$s is that table and %2$s purchase_default_owner; $1 is the stock
+ * table, $2 the key column, $3 the stock column, $4 whether it is the default, $5
+ * whether the caller may write registrations, $6 the lock_wait or null, $7 the
+ * early_release or null.  Returns how many rows the last statement changed.
  */
 static uint64
 change_registrations(Relation reg, Registration *registration,

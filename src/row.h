@@ -43,7 +43,7 @@ typedef struct RowLine
 {
 	HeapTuple	version;		/* copy of what was looked at, or locked */
 	ItemPointerData root;		/* where its index entry points to */
-	bool		contended;		/* another transaction held it */
+	bool		contended;		/* another transaction holds it, or was faster */
 	bool		crowded;		/* its page was nearly full */
 } RowLine;
 
@@ -82,6 +82,7 @@ extern bool row_is_crowded(Buffer buffer, HeapTuple version);
 
 /* row_lock.c */
 extern LockResult row_lock(Cart *cart, Line *line, bool wait);
+extern LockResult row_lock_latest(Cart *cart, Line *line);
 
 /* row_check.c */
 extern bool row_check(Cart *cart, TupleTableSlot *slot);

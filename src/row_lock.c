@@ -197,31 +197,57 @@ lock_looked_at(Cart *cart, Line *line, bool wait, Queue *queue,
 }
 
 /*
- * Lock the latest version of a line's row.  Under READ COMMITTED what was looked
- * at may be stale, and another row may have the key now.  Then look again, with a
- * snapshot that sees what was committed since.  The call's own snapshot stays
- * active below it, as it protects the versions of other lines.
+ * Look again, with a snapshot that sees what was committed since, until what was
+ * seen can be locked.  The call's own snapshot stays active below it, as it
+ * protects the versions of other lines.
  */
-LockResult
-row_lock(Cart *cart, Line *line, bool wait)
+static LockResult
+look_and_lock(Cart *cart, Line *line, bool wait, Queue *queue)
 {
-	Queue		queue = {false};
-	LockResult	result;
-	bool		done = lock_looked_at(cart, line, wait, &queue, &result);
+	LockResult	result = LOCK_NO_ROW;
+	bool		done;
 
-	while (!done)
+	do
 	{
 		CHECK_FOR_INTERRUPTS();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		if (row_find_latest(cart, line))
-			done = lock_looked_at(cart, line, wait, &queue, &result);
+			done = lock_looked_at(cart, line, wait, queue, &result);
 		else
 		{
 			result = LOCK_NO_ROW;
 			done = true;
 		}
 		PopActiveSnapshot();
-	}
+	} while (!done);
+	return result;
+}
+
+/*
+ * Lock the latest version of a line's row.  Under READ COMMITTED what was looked
+ * at may be stale, and another row may have the key now.
+ */
+LockResult
+row_lock(Cart *cart, Line *line, bool wait)
+{
+	Queue		queue = {false};
+	LockResult	result;
+
+	if (!lock_looked_at(cart, line, wait, &queue, &result))
+		result = look_and_lock(cart, line, wait, &queue);
+	leave_queue(cart, &queue);
+	return result;
+}
+
+/*
+ * The same for a row that this transaction has locked, and may have changed since.
+ */
+LockResult
+row_lock_latest(Cart *cart, Line *line)
+{
+	Queue		queue = {false};
+	LockResult	result = look_and_lock(cart, line, true, &queue);
+
 	leave_queue(cart, &queue);
 	return result;
 }

@@ -29,7 +29,8 @@ foreign_keys_ask(Relation rel, AttrNumber stock_attno)
 	{
 		ForeignKeyCacheInfo *fk = lfirst(lc);
 
-		if (fk->nkeys > 1 || fk->conkey[0] == stock_attno)
+		if (fk->nkeys > 1 ||
+			inspect_changes_with_stock(rel, fk->conkey[0], stock_attno))
 			return true;
 	}
 	return false;
@@ -147,7 +148,15 @@ row_table(Cart *cart)
 	if (st->row == NULL)
 	{
 		TupleConstr *constr = RelationGetDescr(rel)->constr;
-		MemoryContext oldcxt = MemoryContextSwitchTo(st->cxt);
+
+		/*
+		 * the StockTable's when it is complete: a CHECK may fail to be
+		 * planned
+		 */
+		MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext,
+												  "purchase row engine",
+												  ALLOCSET_SMALL_SIZES);
+		MemoryContext oldcxt = MemoryContextSwitchTo(cxt);
 		RowTable   *table = palloc0(sizeof(RowTable));
 
 		table->triggers = row_triggers(rel, st);
@@ -155,6 +164,7 @@ row_table(Cart *cart)
 		table->partition = rel->rd_rel->relispartition;
 		read_checks(table, rel);
 		MemoryContextSwitchTo(oldcxt);
+		MemoryContextSetParent(cxt, st->cxt);
 		st->row = table;
 	}
 	return st->row;

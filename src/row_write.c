@@ -4,9 +4,9 @@
  *
  * What is done to a row, and in which order, is that of
  * ExecSimpleRelationUpdate(), with the steps left out that the table does not
- * need.  A row that is written in the step that locks it has none of the steps
- * that may run a user's code before the write: if somebody was faster, nothing
- * has happened.
+ * need.  A row that is written in the step that locks it has only CHECKs of
+ * built-in functions before the write: if somebody was faster, nothing has
+ * happened.
  */
 #include "postgres.h"
 
@@ -57,7 +57,8 @@ executor_state(Cart *cart)
 	rri = makeNode(ResultRelInfo);
 	init_range_table(estate, cart->table.range);
 	InitResultRelInfo(rri, cart->table.rel, 1, NULL, 0);
-	disable_guard(cart->table.st, rri->ri_TrigDesc);
+	if (cart->table.st->guarded)
+		disable_guard(cart->table.st, rri->ri_TrigDesc);
 	/* where AFTER triggers look for it */
 	estate->es_opened_result_relations = list_make1(rri);
 	estate->es_snapshot = GetActiveSnapshot();
@@ -133,7 +134,7 @@ make_room(Cart *cart, RowLine *row)
  * locked whether that is the latest version and nobody holds it.
  */
 static TM_Result
-store(Cart *cart, RowLine *row, TupleTableSlot *slot, bool wait,
+store(Cart *cart, RowLine *row, TupleTableSlot *slot, CommandId cid, bool wait,
 	  List **recheck_indexes)
 {
 	RowState   *state = cart->engine_state;
@@ -144,7 +145,7 @@ store(Cart *cart, RowLine *row, TupleTableSlot *slot, bool wait,
 
 	make_room(cart, row);
 	result = compat_table_tuple_update(cart->table.rel, &row->version->t_self,
-									   slot, GetCurrentCommandId(true), wait,
+									   slot, cid, wait,
 									   &tmfd, &lockmode, &update_indexes);
 	if (result == TM_Ok && compat_update_indexes(update_indexes))
 	{
@@ -174,6 +175,7 @@ row_write_free(Cart *cart, Line *line)
 	RowTable   *table = row_table(cart);
 	RowLine    *row = row_of(cart, line);
 	TupleTableSlot *slot;
+	TM_Result	result;
 	List	   *unused;
 
 	if (!possible || table->generated || table->partition ||
@@ -186,9 +188,11 @@ row_write_free(Cart *cart, Line *line)
 		return false;
 	CheckCmdReplicaIdentity(cart->table.rel, CMD_UPDATE);
 
-	if (store(cart, row, slot, false, &unused) != TM_Ok)
+	result = store(cart, row, slot, GetCurrentCommandId(true), false,
+				   &unused);
+	if (result != TM_Ok)
 	{
-		row->contended = true;
+		row->contended = result != TM_SelfModified;
 		return false;
 	}
 	line->remaining = line_new_stock(cart, line);
@@ -202,14 +206,8 @@ row_write_free(Cart *cart, Line *line)
 static bool
 fetch_again(Cart *cart, Line *line)
 {
-	LockResult	result = LOCK_NO_ROW;
-
 	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (row_find_latest(cart, line))
-		result = row_lock(cart, line, true);
-	PopActiveSnapshot();
-	return result == LOCK_OK && !line->stock_isnull &&
+	return row_lock_latest(cart, line) == LOCK_OK && !line->stock_isnull &&
 		(cart->verb != VERB_SELL || line->stock >= line->qty);
 }
 
@@ -248,6 +246,9 @@ write_locked(Cart *cart, Line *line, bool fires)
 	StockTable *st = cart->table.st;
 	RowLine    *row = row_of(cart, line);
 	TupleTableSlot *slot = fill_new_slot(cart, line);
+
+	/* not later: what a BEFORE trigger does to the row must come after it */
+	CommandId	cid = GetCurrentCommandId(true);
 	List	   *recheck_indexes = NIL;
 	bool		isnull;
 	Datum		stock;
@@ -255,7 +256,7 @@ write_locked(Cart *cart, Line *line, bool fires)
 	if (!before_store(cart, row, slot, fires))
 		return false;
 
-	switch (store(cart, row, slot, true, &recheck_indexes))
+	switch (store(cart, row, slot, cid, true, &recheck_indexes))
 	{
 		case TM_Ok:
 			break;

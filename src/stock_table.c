@@ -65,9 +65,14 @@ relcache_callback(pg_attribute_unused() Datum arg, Oid relid)
 		return;
 	}
 
-	entry = hash_search(cache, &relid, HASH_FIND, NULL);
-	if (entry != NULL)
-		entry->valid = false;
+	/* one that is being built may depend on anything */
+	hash_seq_init(&seq, cache);
+	while ((entry = hash_seq_search(&seq)) != NULL)
+	{
+		if (entry->relid == relid || entry->st == NULL ||
+			list_member_oid(entry->st->below, relid))
+			entry->valid = false;
+	}
 }
 
 /*

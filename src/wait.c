@@ -55,8 +55,8 @@ run_in_subtransaction(bool (*fn) (void *), void *arg)
  *
  * The server's lock_timeout starts again with each lock that is waited for, and
  * for a contended row there can be two: the queue's, then that of the transaction
- * that holds the row.  So the same timer is started here, once for both, and
- * lock_timeout is set to 0: then ProcSleep() leaves the timer alone.
+ * that holds the row.  So with a bound, the same timer is started here, once for
+ * both, and lock_timeout is set to 0: then ProcSleep() leaves the timer alone.
  */
 void
 wait_within(int bound, void (*fn) (void *), void (*on_timeout) (void *),
