@@ -68,6 +68,7 @@
 #include "utils/resowner.h"
 
 #include "commit.h"
+#include "settings.h"
 
 const struct config_enum_entry early_release_options[] = {
 	{"off", EARLY_RELEASE_OFF, false},
@@ -94,10 +95,13 @@ static XLogRecPtr pending = InvalidXLogRecPtr;
 static void
 lower(void)
 {
-	int			level = may_release == EARLY_RELEASE_ON ?
+	/* a function may have sold with a setting of its own, so ask once more */
+	int			level = Min((int) may_release, purchase_early_release) ==
+		EARLY_RELEASE_ON ?
 		SYNCHRONOUS_COMMIT_OFF : SYNCHRONOUS_COMMIT_LOCAL_FLUSH;
 
-	if (synchronous_commit <= level)
+	if (purchase_early_release == EARLY_RELEASE_OFF ||
+		synchronous_commit <= level)
 		return;
 
 	/*

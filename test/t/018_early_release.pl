@@ -50,6 +50,8 @@ BEGIN
 	PERFORM purchase(product, 1);
 	COMMIT;
 END $$;
+CREATE FUNCTION sell_early(product bigint) RETURNS bigint LANGUAGE sql
+	SET purchase.early_release = on AS 'SELECT purchase(product, 1)';
 CHECKPOINT;
 ));
 
@@ -163,6 +165,17 @@ foreach my $engine ('auto', 'sql')
 	open_gate();
 	end_query($first);
 	$node->safe_psql('postgres', "SELECT purchase_attach('product')");
+
+	# a function can't decide for the transaction that calls it
+	ask($first, 'SET purchase.early_release = off');
+	close_gate();
+	begin_query($first, "SELECT sell_early($n)");
+	wait_for_flush_of($pid[0]);
+	is(ask($second, "SELECT outcome FROM purchase_try($n, 1)"),
+		'busy', "$engine: a function with the setting changes nothing");
+	open_gate();
+	end_query($first);
+	ask($first, 'SET purchase.early_release = on');
 
 	# as durable as the session asks, whatever that is
 	ask($first, "SET synchronous_commit = $_"), close_gate(),
