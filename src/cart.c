@@ -433,17 +433,24 @@ prepare_lines(Cart *cart)
 }
 
 /*
- * An answer that rests on what another transaction has sold must not be given
- * before a crash can no longer undo that sale.
+ * Where sales may be visible before they are durable, an answer that rests on one
+ * must wait until a crash can no longer undo it.
  */
 static void
 wait_until_flushed(Cart *cart)
 {
+	const Engine *engine = cart->engine;
+
+	if (cart->table.st->early_release == EARLY_RELEASE_OFF)
+		return;
 	for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
 	{
-		if (line->outcome != OUTCOME_BUSY &&
-			line->outcome != OUTCOME_PRODUCT_NOT_FOUND)
-			commit_wait_flushed(cart->engine->writer(cart, line));
+		bool		known = engine->writer != NULL &&
+			line->outcome != OUTCOME_PRODUCT_NOT_FOUND;
+
+		if (line->outcome != OUTCOME_BUSY)
+			commit_wait_flushed(known ? engine->writer(cart, line) :
+								InvalidTransactionId);
 	}
 }
 

@@ -31,8 +31,8 @@
  *	   standby reports anyway, for up to wal_receiver_status_interval.  So the
  *	   variable is left alone at remote_apply if there are synchronous standbys.
  *	2. An error while the resource owner is released after a commit is a PANIC.  We
- *	   call only XLogFlush() and SyncRepWaitForLSN() there, as core does at a worse
- *	   time, in a critical section.
+ *	   call only XLogFlush() and SyncRepWaitForLSN() there.  Core calls the first in a
+ *	   critical section, where an error is a PANIC, too.
  *	3. The release callback is called for each resource owner, at aborts and in
  *	   PREPARE TRANSACTION, too.  It acts only if a commit's position is pending,
  *	   which XACT_EVENT_COMMIT alone sets.
@@ -55,13 +55,18 @@
  *	   PREPARED releases late.
  * 11. Our own answers must not show a sale that a crash may undo: a refusal and
  *	   purchase_available() wait for the flush of the version that they rest on,
- *	   commit_wait_flushed().
+ *	   commit_wait_flushed().  Only a table whose owner allows early release can have
+ *	   such sales, so calls for other tables don't even ask.
+ *
+ * A sale that was rolled back to a savepoint still counts as one.  That is harmless,
+ * as the session has asked for early release.
  */
 #include "postgres.h"
 
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "access/xlog_internal.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
 #include "utils/guc.h"
@@ -108,7 +113,8 @@ lower(void)
 	 * a transaction that has written only to unlogged tables waits for
 	 * nothing
 	 */
-	if (XLogRecPtrIsInvalid(XactLastRecEnd))
+	if (XLogRecPtrIsInvalid(XactLastRecEnd) ||
+		!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return;
 	/* hazard 1 */
 	if (synchronous_commit >= SYNCHRONOUS_COMMIT_REMOTE_APPLY &&
@@ -151,6 +157,7 @@ xact_callback(XactEvent event, pg_attribute_unused() void *arg)
 			break;
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
+			pending = InvalidXLogRecPtr;
 			break;
 		default:
 			return;
@@ -216,27 +223,42 @@ commit_early(EarlyRelease level)
 }
 
 /*
- * Is all that was committed flushed?  "No" may be wrong.
+ * Flush all that was written until now.
+ *
+ * At the begin of a page, the position of the next record lies behind the page's
+ * header, where nothing has been written yet, and XLogFlush() would complain.
  */
-bool
-commit_all_flushed(void)
+static void
+flush_all(void)
 {
-	return RecoveryInProgress() ||
-		GetXLogInsertRecPtr() <= GetFlushRecPtr(NULL);
+	XLogRecPtr	lsn = GetXLogInsertRecPtr();
+
+	if (XLogSegmentOffset(lsn, wal_segment_size) == SizeOfXLogLongPHD)
+		lsn -= SizeOfXLogLongPHD;
+	else if (lsn % XLOG_BLCKSZ == SizeOfXLogShortPHD)
+		lsn -= SizeOfXLogShortPHD;
+	XLogFlush(lsn);
 }
 
 /*
- * Wait until what a transaction has written is flushed, if it has committed
- * asynchronously.  Where it has not, or on a standby, there is nothing to wait for.
+ * Wait until the commit of a transaction is flushed.  If it can't be told, because
+ * the row was frozen meanwhile, or is this transaction's own and hides the version
+ * before it, or there is no row, wait for everything.  A standby shows only what was
+ * flushed.
  */
 void
 commit_wait_flushed(TransactionId xid)
 {
 	XLogRecPtr	lsn;
 
-	if (!TransactionIdIsNormal(xid) || RecoveryInProgress() ||
-		TransactionIdIsCurrentTransactionId(xid))
+	if (RecoveryInProgress())
 		return;
+	if (!TransactionIdIsNormal(xid) ||
+		TransactionIdIsCurrentTransactionId(xid))
+	{
+		flush_all();
+		return;
+	}
 	/* exact to a group of transactions, and errs to the later side */
 	lsn = TransactionIdGetCommitLSN(xid);
 	if (!XLogRecPtrIsInvalid(lsn))

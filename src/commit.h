@@ -21,7 +21,6 @@ extern const struct config_enum_entry early_release_options[];
 
 extern bool commit_parse_level(const char *str, EarlyRelease *level);
 extern void commit_early(EarlyRelease level);
-extern bool commit_all_flushed(void);
 extern void commit_wait_flushed(TransactionId xid);
 
 #pragma GCC visibility pop

@@ -61,8 +61,8 @@ typedef struct Engine
 	bool		(*write_free) (Cart *cart, Line *line);
 
 	/*
-	 * Which transaction has written what line->stock was read from?
-	 * InvalidTransactionId if that can't be told, or everything is flushed.
+	 * Which transaction has written what line->stock was read from?  NULL in
+	 * an engine that can't tell.
 	 */
 	TransactionId (*writer) (Cart *cart, Line *line);
 

@@ -16,26 +16,18 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/pg_am.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "commit.h"
 #include "compat.h"
 #include "engine.h"
 #include "guard.h"
@@ -46,7 +38,6 @@
 /* The plans, in the order of their use. */
 enum
 {
-	PLAN_PLACE,
 	PLAN_LOOK,
 	PLAN_LOCK_SKIP,
 	PLAN_LOCK_NOWAIT,
@@ -86,25 +77,6 @@ operator_text(Oid opno)
 	return result;
 }
 
-/*
- * "t.key = $1", for a key column of a relation.
- */
-static char *
-key_condition(Oid relid, const char *column, KeyType *kt)
-{
-	const char *cast = "";
-
-	/*
-	 * As a domain it could match an operator that was declared for just that,
-	 * by whoever may create one beside the right one.
-	 */
-	if (get_atttype(relid, get_attnum(relid, column)) != kt->type)
-		cast = psprintf("::%s", format_type_extended(kt->type, -1,
-													 FORMAT_TYPE_FORCE_QUALIFY));
-	return psprintf("t.%s%s %s $1", quote_identifier(column), cast,
-					operator_text(kt->eq_operator));
-}
-
 static char *
 plan_text(Cart *cart, int plan)
 {
@@ -118,23 +90,25 @@ plan_text(Cart *cart, int plan)
 	Relation	rel = cart->table.rel;
 	const char *table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 												   RelationGetRelationName(rel));
-	const char *is_key = key_condition(st->relid, st->key_column,
-									   &st->key_type);
+	const char *key = psprintf("t.%s", quote_identifier(st->key_column));
 	const char *stock = quote_identifier(st->stock_column);
 	StringInfoData sql;
 
+	/*
+	 * As a domain it could match an operator that was declared for just that,
+	 * by whoever may create one beside the right one.
+	 */
+	if (get_atttype(st->relid, st->key_attno) != st->key_type.type)
+		key = psprintf("%s::%s", key,
+					   format_type_extended(st->key_type.type, -1,
+											FORMAT_TYPE_FORCE_QUALIFY));
+
 	initStringInfo(&sql);
-	if (plan == PLAN_PLACE)
-		appendStringInfo(&sql, "SELECT t.tableoid, t.ctid FROM %s AS t WHERE %s",
-						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(st->target)),
-													get_rel_name(st->target)),
-						 key_condition(st->target, st->target_key,
-									   &st->key_type));
-	else if (plan < PLAN_TAKE)
+	if (plan < PLAN_TAKE)
 	{
 		appendStringInfo(&sql,
-						 "SELECT t.%s::pg_catalog.int8 FROM %s AS t WHERE %s",
-						 stock, table, is_key);
+						 "SELECT t.%s::pg_catalog.int8 FROM %s AS t WHERE %s %s $1",
+						 stock, table, key, operator_text(st->key_type.eq_operator));
 		if (plan != PLAN_LOOK)
 			appendStringInfo(&sql, " FOR %s%s", strength, waits[plan]);
 	}
@@ -144,7 +118,8 @@ plan_text(Cart *cart, int plan)
 		if (plan != PLAN_SET)
 			appendStringInfo(&sql, "t.%s OPERATOR(pg_catalog.%s) ", stock,
 							 plan == PLAN_TAKE ? "-" : "+");
-		appendStringInfo(&sql, "$2 WHERE %s", is_key);
+		appendStringInfo(&sql, "$2 WHERE %s %s $1", key,
+						 operator_text(st->key_type.eq_operator));
 		if (plan == PLAN_TAKE)
 			appendStringInfo(&sql, " AND t.%s OPERATOR(pg_catalog.>=) $2",
 							 stock);
@@ -382,88 +357,6 @@ sql_write(Cart *cart, Line *line)
 	return done;
 }
 
-static Oid
-get_rel_owner(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
-/*
- * Where is the row's latest version?  This is asked as the owner of the table, as a
- * caller may not be allowed to read what it needs.  False for what is not here, as
- * on a foreign server, or can't be found by its key.
- */
-static bool
-find_place(Cart *cart, Line *line, Oid *tableoid, ItemPointer tid)
-{
-	Oid			target = cart->table.st->target;
-	Oid			owner = get_rel_owner(target);
-	Datum		values[1] = {line->key};
-	Oid			userid;
-	int			sec_context;
-	bool		isnull;
-	bool		found;
-
-	if (pg_class_aclcheck(target, owner, ACL_SELECT) != ACLCHECK_OK)
-		return false;
-	GetUserIdAndSecContext(&userid, &sec_context);
-	SetUserIdAndSecContext(owner, sec_context |
-						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-	if (SPI_execute_plan(get_plan(cart, PLAN_PLACE), values, NULL, false,
-						 1) < 0)
-		elog(ERROR, "could not execute a plan: %s",
-			 SPI_result_code_string(SPI_result));
-	SetUserIdAndSecContext(userid, sec_context);
-
-	found = SPI_processed > 0;
-	if (found)
-	{
-		HeapTuple	tuple = SPI_tuptable->vals[0];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-
-		*tableoid = DatumGetObjectId(SPI_getbinval(tuple, desc, 1, &isnull));
-		*tid = *(ItemPointer) DatumGetPointer(SPI_getbinval(tuple, desc, 2,
-															&isnull));
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return found;
-}
-
-static TransactionId
-sql_writer(Cart *cart, Line *line)
-{
-	StockTable *st = cart->table.st;
-	TransactionId xid = InvalidTransactionId;
-	Oid			tableoid;
-	ItemPointerData tid;
-	Relation	rel;
-
-	if (!OidIsValid(st->target) || st->target_key == NULL ||
-		get_rel_relkind(st->target) == RELKIND_FOREIGN_TABLE ||
-		commit_all_flushed() || !find_place(cart, line, &tableoid, &tid))
-		return xid;
-
-	rel = table_open(tableoid, AccessShareLock);
-	if (rel->rd_rel->relam == HEAP_TABLE_AM_OID)
-	{
-		TupleTableSlot *slot = table_slot_create(rel, NULL);
-
-		if (table_tuple_fetch_row_version(rel, &tid, SnapshotAny, slot))
-			xid = HeapTupleHeaderGetXmin(ExecFetchSlotHeapTuple(slot, false,
-																NULL)->t_data);
-		ExecDropSingleTupleTableSlot(slot);
-	}
-	table_close(rel, NoLock);
-	return xid;
-}
-
 static void
 sql_close(pg_attribute_unused() Cart *cart)
 {
@@ -476,6 +369,5 @@ const Engine engine_sql = {
 	.look = sql_look,
 	.lock = sql_lock,
 	.write = sql_write,
-	.writer = sql_writer,
 	.close = sql_close,
 };

@@ -73,7 +73,7 @@ typedef struct StockTable
 	Oid			guard_function; /* of its triggers */
 
 	int			lock_wait;		/* as the setting, or LOCK_WAIT_UNSET */
-	EarlyRelease early_release; /* at most */
+	EarlyRelease early_release; /* the most that the owner allows */
 	uint32		sql_reasons;	/* SQL_REASON()s of the table */
 
 	/* What each engine knows of it, when it has first served it. */

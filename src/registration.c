@@ -114,11 +114,10 @@ registration_find(Oid self, Registration *registration)
 		value = heap_getattr(tuple, ANUM_LOCK_WAIT, desc, &isnull);
 		registration->lock_wait = isnull ? LOCK_WAIT_UNSET : DatumGetInt32(value);
 		value = heap_getattr(tuple, ANUM_EARLY_RELEASE, desc, &isnull);
-		registration->early_release = EARLY_RELEASE_ON;
-		if (!isnull &&
-			!commit_parse_level(TextDatumGetCString(value),
-								&registration->early_release))
-			registration->early_release = EARLY_RELEASE_OFF;
+		registration->early_release = EARLY_RELEASE_OFF;
+		if (!isnull)
+			(void) commit_parse_level(TextDatumGetCString(value),
+									  &registration->early_release);
 		found = true;
 	}
 	systable_endscan(scan);
@@ -179,7 +178,7 @@ change_registrations(Relation reg, Registration *registration,
 
 	if (registration->lock_wait == LOCK_WAIT_UNSET)
 		nulls[5] = 'n';
-	if (registration->early_release == EARLY_RELEASE_ON)
+	if (registration->early_release == EARLY_RELEASE_OFF)
 		nulls[6] = 'n';
 
 	SPI_connect();

@@ -22,7 +22,7 @@ typedef struct Registration
 	char	   *key_column;
 	char	   *stock_column;
 	int			lock_wait;		/* as the setting, or LOCK_WAIT_UNSET */
-	EarlyRelease early_release; /* at most */
+	EarlyRelease early_release; /* the most that the owner allows */
 } Registration;
 
 extern Oid	registration_relid(Oid self);

@@ -60,12 +60,12 @@ is_free(HeapTupleHeader version)
 /*
  * The same for a row with several lockers, which order lines make of a hot product.
  *
- * If one of them is this transaction, it may join the queue only if its own lock is
- * not in the way of the backends that wait there, or they would wait for each other.
- * So its lock must be FOR KEY SHARE, and the sale must not need FOR UPDATE.
+ * No, if one of them is this transaction, whatever its lock.  FOR KEY SHARE is not in
+ * the way of the backends that queue, but it may be in the way of one that wants the
+ * row FOR UPDATE, and for which the head of the queue waits.
  */
 static bool
-is_contended_multi(HeapTupleHeader version, bool stock_in_key)
+is_contended_multi(HeapTupleHeader version)
 {
 	MultiXactMember *members;
 	int			n;
@@ -77,13 +77,11 @@ is_contended_multi(HeapTupleHeader version, bool stock_in_key)
 	n = GetMultiXactIdMembers(HeapTupleHeaderGetRawXmax(version), &members,
 							  false,
 							  HEAP_XMAX_IS_LOCKED_ONLY(version->t_infomask));
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n && !own; i++)
 	{
-		if (members[i].status <= MultiXactStatusForKeyShare && !stock_in_key)
-			continue;
 		if (TransactionIdIsCurrentTransactionId(members[i].xid))
 			own = true;
-		else if (!others)
+		else if (members[i].status > MultiXactStatusForKeyShare && !others)
 			others = TransactionIdIsInProgress(members[i].xid);
 	}
 	if (n > 0)
@@ -96,14 +94,14 @@ is_contended_multi(HeapTupleHeader version, bool stock_in_key)
  * hold a lock that an update has to wait for?  Asked while its page is locked.
  */
 static bool
-is_contended(HeapTupleHeader version, bool stock_in_key)
+is_contended(HeapTupleHeader version)
 {
 	TransactionId xmax = HeapTupleHeaderGetRawXmax(version);
 
 	if (version->t_infomask & HEAP_XMAX_INVALID)
 		return false;
 	if (version->t_infomask & HEAP_XMAX_IS_MULTI)
-		return is_contended_multi(version, stock_in_key);
+		return is_contended_multi(version);
 	if (HEAP_XMAX_IS_LOCKED_ONLY(version->t_infomask) &&
 		HEAP_XMAX_IS_KEYSHR_LOCKED(version->t_infomask))
 		return false;
@@ -150,7 +148,7 @@ fetch_row(Cart *cart, Line *line, IndexScanDesc scan)
 		result = cart->verb != VERB_READ && is_free(tuple.t_data) ? LOOK_FREE :
 			LOOK_FOUND;
 		row->contended = result == LOOK_FOUND &&
-			is_contended(tuple.t_data, cart->table.st->stock_in_key);
+			cart->verb != VERB_READ && is_contended(tuple.t_data);
 		row->crowded = row_is_crowded(buffer, &tuple);
 		row->root = scan->xs_heaptid;
 		row_take(cart, line, heap_copytuple(&tuple));

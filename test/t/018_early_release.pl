@@ -33,13 +33,18 @@ checkpoint_timeout = 1h');
 delete @ENV{ 'LD_PRELOAD', 'FLUSH_GATE' };
 
 create_shop($node, 10, 100);
+$node->safe_psql('postgres',
+	"SELECT purchase_attach('product', early_release => 'on')");
 $node->safe_psql(
 	'postgres', q(
 CREATE TABLE other (n int);
 INSERT INTO other VALUES (0);
 CREATE UNLOGGED TABLE unlogged (id int PRIMARY KEY, stock int);
 INSERT INTO unlogged VALUES (1, 10);
-SELECT purchase_attach('unlogged');
+SELECT purchase_attach('unlogged', early_release => 'on');
+CREATE TABLE late_shop (id int PRIMARY KEY, stock int);
+INSERT INTO late_shop VALUES (1, 10);
+SELECT purchase_attach('late_shop');
 CREATE TABLE late (n int);
 CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
 	'BEGIN RAISE EXCEPTION USING MESSAGE = ''late''; END';
@@ -128,16 +133,30 @@ foreach my $engine ('auto', 'sql')
 			"$engine: $query waits");
 	}
 
-	# what rests on nothing new does not wait
+	# what rests on nothing new does not wait, where the engine can tell: another
+	# product's refusal, and a table that allows no early release
 	close_gate();
 	begin_query($first, "SELECT purchase($n, 1)");
 	wait_for_flush_of($pid[0]);
 	is(ask($third, "SELECT outcome FROM purchase_try($n + 1, 1000)"),
-		'insufficient_quantity', "$engine: another product's refusal does not wait");
-	is(ask($third, 'SELECT outcome FROM purchase_try(1000, 1)'),
-		'product_not_found', "$engine: nor a product that is not there");
+		'insufficient_quantity',
+		"$engine: another product's refusal does not wait")
+	  if $engine eq 'auto';
+	is(ask($third, "SELECT outcome FROM purchase_try(1, 1000, 'late_shop')"),
+		'insufficient_quantity', "$engine: nor another table's");
+	begin_query($third, 'SELECT outcome FROM purchase_try(1000, 1)');
+	wait_for_flush_of($pid[2]);
+	begin_query($second,
+		"BEGIN; UPDATE product SET name = 'x' WHERE id = $n + 2; SELECT purchase_available($n + 2)"
+	);
+	wait_for_flush_of($pid[1]);
 	open_gate();
 	end_query($first);
+	is(end_query($third), 'product_not_found',
+		"$engine: a product that is not there may have been deleted: that waits");
+	is(end_query($second), 100,
+		"$engine: one's own version may hide another's: that waits");
+	ask($second, 'ROLLBACK');
 
 	# off, by the session or by a table: busy until it is durable
 	foreach my $careful (
@@ -164,7 +183,8 @@ foreach my $engine ('auto', 'sql')
 		'busy', "$engine: a table's owner may ask for more care");
 	open_gate();
 	end_query($first);
-	$node->safe_psql('postgres', "SELECT purchase_attach('product')");
+	$node->safe_psql('postgres',
+		"SELECT purchase_attach('product', early_release => 'on')");
 
 	# a function can't decide for the transaction that calls it
 	ask($first, 'SET purchase.early_release = off');
@@ -273,12 +293,12 @@ $node->safe_psql(
 CREATE TABLE hall (id int PRIMARY KEY, stock int, note text) PARTITION BY RANGE (id);
 CREATE TABLE hall_0 PARTITION OF hall DEFAULT;
 INSERT INTO hall VALUES (1, 10);
-SELECT purchase_attach('hall');
+SELECT purchase_attach('hall', early_release => 'on');
 CREATE VIEW seats AS SELECT id AS no, stock AS free FROM hall;
-SELECT purchase_attach('seats', 'free', 'no');
+SELECT purchase_attach('seats', 'free', 'no', early_release => 'on');
 CREATE TABLE secured (id int PRIMARY KEY, stock int);
 INSERT INTO secured VALUES (1, 10);
-SELECT purchase_attach('secured');
+SELECT purchase_attach('secured', early_release => 'on');
 ALTER TABLE secured ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON secured USING (true);
 CREATE ROLE clerk LOGIN;
