@@ -17,7 +17,7 @@ SELECT set_has('SELECT signature FROM ours', $$
         'purchase_available(%s,regclass)']) AS f,
         unnest(ARRAY['bigint', 'uuid', 'text']) AS key $$,
     'each call that takes a key has a form for bigint, uuid and text');
-SELECT has_function('purchase_attach', ARRAY['regclass', 'name', 'name', 'boolean', 'text']);
+SELECT has_function('purchase_attach', ARRAY['regclass', 'name', 'name', 'boolean', 'text', 'text']);
 SELECT has_function('purchase_guard', ARRAY['regclass', 'boolean']);
 SELECT has_function('purchase_detach', ARRAY['regclass']);
 SELECT has_view('purchase_stock_tables');
