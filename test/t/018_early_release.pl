@@ -62,7 +62,8 @@ CHECKPOINT;
 
 # What a backend waits for: the gate stops one flush, and all others wait for it.
 # A backend that is in the flush, or waits for it, has been told to commit.
-my $waits = q(state = 'active' AND wait_event IN ('WALSync', 'WalSync', 'WALWrite', 'WALWriteLock', 'SyncRep'));
+my $waits =
+  q(state = 'active' AND lower(wait_event) IN ('walsync', 'walwrite', 'walwritelock'));
 
 sub close_gate { flock($gate, LOCK_EX) or die "no lock: $!"; return }
 sub open_gate { flock($gate, LOCK_UN) or die "no lock: $!"; return }
@@ -328,6 +329,9 @@ foreach my $table ('hall', 'seats', 'secured')
 # where Citus is loaded, nothing is released early
 $node->append_conf('postgresql.conf', "citus.version = 'x'");
 $node->reload;
+$node->poll_query_until('postgres',
+	"SELECT current_setting('citus.version', true) = 'x'")
+  or die 'no Citus';
 {
 	my ($first, $second) = (session($node), session($node));
 	my $pid = ask($first, 'SELECT pg_backend_pid()');
@@ -347,6 +351,9 @@ $node->reload;
 # not ask for a durable commit shows that the crash does lose what is not flushed.
 $node->adjust_conf('postgresql.conf', 'citus.version', undef);
 $node->reload;
+$node->poll_query_until('postgres',
+	"SELECT coalesce(current_setting('citus.version', true), '') = ''")
+  or die 'Citus is still there';
 foreach my $commit ('on', 'off')
 {
 	my $session = session($node);
