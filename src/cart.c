@@ -618,9 +618,7 @@ cart_try_sell(Cart *cart)
 	 */
 	for (Line *line = cart->waiting; line < cart->lines + cart->nlines; line++)
 		if (line->outcome == OUTCOME_AVAILABLE && line->stock < line->qty)
-		{
 			line->outcome = OUTCOME_BUSY;
-		}
 }
 
 /*

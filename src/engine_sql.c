@@ -31,6 +31,7 @@
 #include "compat.h"
 #include "engine.h"
 #include "guard.h"
+#include "relation.h"
 #include "wait.h"
 
 #define MAX_LOCK_ATTEMPTS 10
@@ -87,9 +88,7 @@ plan_text(Cart *cart, int plan)
 	};
 	StockTable *st = cart->table.st;
 	const char *strength = st->stock_in_key ? "UPDATE" : "NO KEY UPDATE";
-	Relation	rel = cart->table.rel;
-	const char *table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-												   RelationGetRelationName(rel));
+	const char *table = relation_name(cart->table.rel);
 	const char *key = psprintf("t.%s", quote_identifier(st->key_column));
 	const char *stock = quote_identifier(st->stock_column);
 	StringInfoData sql;

@@ -43,7 +43,6 @@
 #include "registration.h"
 #include "stock.h"
 
-
 static Announcement *announced = NULL;
 
 PG_FUNCTION_INFO_V1(purchase_guard_stock);

@@ -86,6 +86,16 @@ has_instead_rule(Relation rel)
 }
 
 /*
+ * Would an UPDATE of these columns be possible?  NULL stands for any.
+ */
+static bool
+is_updatable(Relation rel, Bitmapset *cols)
+{
+	return (relation_is_updatable(RelationGetRelid(rel), NIL, false, cols) &
+			(1 << CMD_UPDATE)) != 0;
+}
+
+/*
  * Can another session, or anybody at all, update it?
  */
 static bool
@@ -104,15 +114,13 @@ inspect_relation(Relation rel, Misfit *why)
 		case RELKIND_PARTITIONED_TABLE:
 			break;
 		case RELKIND_VIEW:
-			if ((relation_is_updatable(RelationGetRelid(rel), NIL, false,
-									   NULL) & (1 << CMD_UPDATE)) == 0)
+			if (!is_updatable(rel, NULL))
 				return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
 							  psprintf("View \"%s\" is not automatically updatable.", name),
 							  "Attach the table below it.");
 			break;
 		case RELKIND_FOREIGN_TABLE:
-			if ((relation_is_updatable(RelationGetRelid(rel), NIL, false,
-									   NULL) & (1 << CMD_UPDATE)) == 0)
+			if (!is_updatable(rel, NULL))
 				return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
 							  psprintf("Foreign table \"%s\" does not allow updates.", name),
 							  "Attach the table on the server that holds it.");
@@ -175,9 +183,8 @@ inspect_stock_column(Relation rel, StockTable *st, Misfit *why)
 							   st->stock_column),
 					  "Attach a column that an UPDATE can write.");
 	if (rel->rd_rel->relkind == RELKIND_VIEW &&
-		(relation_is_updatable(RelationGetRelid(rel), NIL, false,
-							   bms_make_singleton(att->attnum - FirstLowInvalidHeapAttributeNumber)) &
-		 (1 << CMD_UPDATE)) == 0)
+		!is_updatable(rel, bms_make_singleton(att->attnum -
+											  FirstLowInvalidHeapAttributeNumber)))
 		return misfit(why, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
 					  psprintf("Column \"%s\" of view \"%s\" is not updatable.",
 							   st->stock_column,

@@ -73,21 +73,41 @@ raise_not_attached(Relation rel)
 }
 
 /*
- * Find the registration of the table of this relid, or the default's if that is
- * InvalidOid.
+ * A copy of the first row of a table of ours, or of the first that a key finds;
+ * NULL if there is none.
+ *
  * As for a catalog, what counts is the latest state, not what the
  * transaction's snapshot sees: else a session at REPEATABLE READ would go on
  * with a registration that is gone.
+ */
+static HeapTuple
+latest_row(Relation rel, ScanKey key)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	/* a few rows, read once per change: no index */
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot,
+										  key ? 1 : 0, key);
+	HeapTuple	tuple = systable_getnext(scan);
+
+	if (HeapTupleIsValid(tuple))
+		tuple = heap_copytuple(tuple);
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	return tuple;
+}
+
+/*
+ * Find the registration of the table of this relid, or the default's if that is
+ * InvalidOid.
  */
 bool
 registration_find(Oid self, Registration *registration)
 {
 	Relation	reg = table_open(registration_relid(self), AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	SysScanDesc scan;
+	TupleDesc	desc = RelationGetDescr(reg);
 	ScanKeyData key;
 	HeapTuple	tuple;
-	bool		found = false;
 
 	if (OidIsValid(registration->relid))
 		ScanKeyInit(&key, ANUM_STOCK_TABLE, BTEqualStrategyNumber, F_OIDEQ,
@@ -96,12 +116,9 @@ registration_find(Oid self, Registration *registration)
 		ScanKeyInit(&key, ANUM_IS_DEFAULT, BTEqualStrategyNumber, F_BOOLEQ,
 					BoolGetDatum(true));
 
-	/* a few rows, read once per change: no index */
-	scan = systable_beginscan(reg, InvalidOid, false, snapshot, 1, &key);
-	tuple = systable_getnext(scan);
+	tuple = latest_row(reg, &key);
 	if (HeapTupleIsValid(tuple))
 	{
-		TupleDesc	desc = RelationGetDescr(reg);
 		bool		isnull;
 		Datum		value;
 
@@ -118,12 +135,9 @@ registration_find(Oid self, Registration *registration)
 		if (!isnull)
 			(void) commit_parse_level(TextDatumGetCString(value),
 									  &registration->early_release);
-		found = true;
 	}
-	systable_endscan(scan);
-	UnregisterSnapshot(snapshot);
 	table_close(reg, AccessShareLock);
-	return found;
+	return HeapTupleIsValid(tuple);
 }
 
 /*
@@ -203,14 +217,7 @@ change_registrations(Relation reg, Registration *registration,
 bool
 registration_is_empty(Relation reg)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	SysScanDesc scan = systable_beginscan(reg, InvalidOid, false, snapshot,
-										  0, NULL);
-	bool		empty = !HeapTupleIsValid(systable_getnext(scan));
-
-	systable_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	return empty;
+	return !HeapTupleIsValid(latest_row(reg, NULL));
 }
 
 /*
@@ -222,19 +229,14 @@ registration_last_owner(Relation reg)
 	Relation	rel = table_openrv(makeRangeVar(get_namespace_name(RelationGetNamespace(reg)),
 												DEFAULT_OWNER, -1),
 								   AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot,
-										  0, NULL);
-	HeapTuple	tuple = systable_getnext(scan);
+	HeapTuple	tuple = latest_row(rel, NULL);
 	char	   *owner = NULL;
 	bool		isnull;
 
 	if (HeapTupleIsValid(tuple))
-		owner = pstrdup(NameStr(*DatumGetName(heap_getattr(tuple, 1,
-														   RelationGetDescr(rel),
-														   &isnull))));
-	systable_endscan(scan);
-	UnregisterSnapshot(snapshot);
+		owner = NameStr(*DatumGetName(heap_getattr(tuple, 1,
+												   RelationGetDescr(rel),
+												   &isnull)));
 	table_close(rel, AccessShareLock);
 	return owner;
 }

@@ -137,7 +137,6 @@ static bool
 join_queue(Cart *cart, Line *line, Queue *queue)
 {
 	LOCKTAG		tag;
-
 	ItemPointer root = &row_of(cart, line)->root;
 
 	if (queue->joined && ItemPointerEquals(&queue->root, root))

@@ -53,23 +53,18 @@ static Oid	default_relid = InvalidOid; /* InvalidOid: look it up */
 static void
 relcache_callback(pg_attribute_unused() Datum arg, Oid relid)
 {
+	bool		all = relid == InvalidOid || relid == watched_relid;
 	HASH_SEQ_STATUS seq;
 	CacheEntry *entry;
 
-	if (relid == InvalidOid || relid == watched_relid)
-	{
+	if (all)
 		default_relid = InvalidOid;
-		hash_seq_init(&seq, cache);
-		while ((entry = hash_seq_search(&seq)) != NULL)
-			entry->valid = false;
-		return;
-	}
 
 	/* one that is being built may depend on anything */
 	hash_seq_init(&seq, cache);
 	while ((entry = hash_seq_search(&seq)) != NULL)
 	{
-		if (entry->relid == relid || entry->st == NULL ||
+		if (all || entry->relid == relid || entry->st == NULL ||
 			list_member_oid(entry->st->below, relid))
 			entry->valid = false;
 	}
