@@ -144,7 +144,7 @@ purchase_attach(PG_FUNCTION_ARGS)
 	Oid			self = fcinfo->flinfo->fn_oid;
 	Registration registration = {
 		.lock_wait = LOCK_WAIT_UNSET,
-		.early_release = EARLY_RELEASE_OFF,
+		.early_release = EARLY_RELEASE_ON,
 	};
 	Relation	rel;
 	Relation	reg;

@@ -433,24 +433,20 @@ prepare_lines(Cart *cart)
 }
 
 /*
- * Where sales may be visible before they are durable, an answer that rests on one
- * must wait until a crash can no longer undo it.
+ * Sales may be visible before they are durable.  An answer that rests on one must
+ * wait until a crash can no longer undo it.
  */
 static void
 wait_until_flushed(Cart *cart)
 {
-	const Engine *engine = cart->engine;
-
-	if (cart->table.st->early_release == EARLY_RELEASE_OFF)
+	if (!commit_is_to_be_durable())
 		return;
 	for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
 	{
-		bool		known = engine->writer != NULL &&
-			line->outcome != OUTCOME_PRODUCT_NOT_FOUND;
-
-		if (line->outcome != OUTCOME_BUSY)
-			commit_wait_flushed(known ? engine->writer(cart, line) :
-								InvalidTransactionId);
+		if (line->outcome == OUTCOME_PRODUCT_NOT_FOUND)
+			commit_wait_all_flushed();	/* somebody may have deleted it */
+		else if (line->outcome != OUTCOME_BUSY)
+			cart->engine->wait_flushed(cart, line);
 	}
 }
 

@@ -55,24 +55,26 @@
  *	   PREPARED releases late.
  * 11. Our own answers must not show a sale that a crash may undo: a refusal and
  *	   purchase_available() wait for the flush of the version that they rest on,
- *	   commit_wait_flushed().  Only a table whose owner allows early release can have
- *	   such sales, so calls for other tables don't even ask.
+ *	   commit_wait_flushed(), whatever the settings of its seller were.
  *
  * A sale that was rolled back to a savepoint still counts as one.  That is harmless,
  * as the session has asked for early release.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
+#include "storage/lwlock.h"
 #include "utils/guc.h"
 #include "utils/resowner.h"
 
 #include "commit.h"
+#include "compat.h"
 #include "settings.h"
 
 const struct config_enum_entry early_release_options[] = {
@@ -223,13 +225,23 @@ commit_early(EarlyRelease level)
 }
 
 /*
- * Flush all that was written until now.
+ * Must what this session answers be durable?  Not if it asks for no durable commits
+ * either.  And a standby shows only what was flushed.
+ */
+bool
+commit_is_to_be_durable(void)
+{
+	return synchronous_commit > SYNCHRONOUS_COMMIT_OFF && !RecoveryInProgress();
+}
+
+/*
+ * The end of what was written until now.
  *
  * At the begin of a page, the position of the next record lies behind the page's
  * header, where nothing has been written yet, and XLogFlush() would complain.
  */
-static void
-flush_all(void)
+static XLogRecPtr
+end_of_log(void)
 {
 	XLogRecPtr	lsn = GetXLogInsertRecPtr();
 
@@ -237,30 +249,61 @@ flush_all(void)
 		lsn -= SizeOfXLogLongPHD;
 	else if (lsn % XLOG_BLCKSZ == SizeOfXLogShortPHD)
 		lsn -= SizeOfXLogShortPHD;
-	XLogFlush(lsn);
+	return lsn;
 }
 
 /*
- * Wait until the commit of a transaction is flushed.  If it can't be told, because
- * the row was frozen meanwhile, or is this transaction's own and hides the version
- * before it, or there is no row, wait for everything.  A standby shows only what was
+ * Is there nothing that one could have to wait for?
+ */
+bool
+commit_all_flushed(void)
+{
+	return !XLogNeedsFlush(end_of_log());
+}
+
+void
+commit_wait_all_flushed(void)
+{
+	XLogFlush(end_of_log());
+}
+
+/*
+ * Where the commit of a transaction ends, or one nearby; 0 if it is known to be
  * flushed.
+ *
+ * A frozen row's transaction may be so old that it is no longer in pg_xact.  Then
+ * even its number may have been used again, for one that is there or not yet there.
+ */
+static XLogRecPtr
+commit_lsn(TransactionId xid)
+{
+	XLogRecPtr	lsn = InvalidXLogRecPtr;
+
+	LWLockAcquire(XactTruncationLock, LW_SHARED);
+	if (TransactionIdFollowsOrEquals(xid, compat_oldest_clog_xid()) &&
+		TransactionIdPrecedes(xid, ReadNextTransactionId()))
+		lsn = TransactionIdGetCommitLSN(xid);
+	LWLockRelease(XactTruncationLock);
+	return lsn;
+}
+
+/*
+ * Wait until the commit of the transaction that wrote a visible version of a row is
+ * flushed.  page_lsn is the last change of its page, read after the version.
+ *
+ * A version is marked as committed, or as frozen, only if that commit is flushed, or
+ * lies before page_lsn, so that the page isn't written first: see SetHintBits().
  */
 void
-commit_wait_flushed(TransactionId xid)
+commit_wait_flushed(HeapTupleHeader version, XLogRecPtr page_lsn)
 {
-	XLogRecPtr	lsn;
+	TransactionId xmin = HeapTupleHeaderGetRawXmin(version);
 
-	if (RecoveryInProgress())
+	if (HeapTupleHeaderXminCommitted(version) && !XLogNeedsFlush(page_lsn))
 		return;
-	if (!TransactionIdIsNormal(xid) ||
-		TransactionIdIsCurrentTransactionId(xid))
-	{
-		flush_all();
-		return;
-	}
-	/* exact to a group of transactions, and errs to the later side */
-	lsn = TransactionIdGetCommitLSN(xid);
-	if (!XLogRecPtrIsInvalid(lsn))
-		XLogFlush(lsn);
+	if (HeapTupleHeaderXminFrozen(version) ||
+		!TransactionIdIsCurrentTransactionId(xmin))
+		XLogFlush(commit_lsn(xmin));
+	else
+		commit_wait_all_flushed();	/* it hides the version before it */
 }

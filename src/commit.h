@@ -5,6 +5,8 @@
 #ifndef PURCHASE_COMMIT_H
 #define PURCHASE_COMMIT_H
 
+#include "access/htup.h"
+#include "access/xlogdefs.h"
 #include "utils/guc.h"
 
 #pragma GCC visibility push(hidden)
@@ -21,7 +23,10 @@ extern const struct config_enum_entry early_release_options[];
 
 extern bool commit_parse_level(const char *str, EarlyRelease *level);
 extern void commit_early(EarlyRelease level);
-extern void commit_wait_flushed(TransactionId xid);
+extern bool commit_is_to_be_durable(void);
+extern void commit_wait_flushed(HeapTupleHeader version, XLogRecPtr page_lsn);
+extern void commit_wait_all_flushed(void);
+extern bool commit_all_flushed(void);
 
 #pragma GCC visibility pop
 

@@ -9,6 +9,7 @@
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "commands/trigger.h"
@@ -54,6 +55,13 @@
 #define compat_guc_malloc(size) guc_malloc(LOG, size)
 #else
 #define compat_guc_malloc(size) malloc(size)
+#endif
+
+/* XactTruncationLock keeps it. */
+#if PG_VERSION_NUM >= 170000
+#define compat_oldest_clog_xid() (TransamVariables->oldestClogXid)
+#else
+#define compat_oldest_clog_xid() (ShmemVariableCache->oldestClogXid)
 #endif
 
 #if PG_VERSION_NUM >= 190000

@@ -61,10 +61,10 @@ typedef struct Engine
 	bool		(*write_free) (Cart *cart, Line *line);
 
 	/*
-	 * Which transaction has written what line->stock was read from?  NULL in
-	 * an engine that can't tell.
+	 * Wait until the commit of what line->stock was read from is flushed:
+	 * commit_wait_flushed().
 	 */
-	TransactionId (*writer) (Cart *cart, Line *line);
+	void		(*wait_flushed) (Cart *cart, Line *line);
 
 	void		(*close) (Cart *cart);
 } Engine;

@@ -72,6 +72,6 @@ const Engine engine_row = {
 	.lock = row_lock,
 	.write = row_write,
 	.write_free = row_write_free,
-	.writer = row_writer,
+	.wait_flushed = row_wait_flushed,
 	.close = row_close,
 };

@@ -16,6 +16,10 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
@@ -28,6 +32,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "commit.h"
 #include "compat.h"
 #include "engine.h"
 #include "guard.h"
@@ -43,6 +48,7 @@ enum
 	PLAN_LOCK_SKIP,
 	PLAN_LOCK_NOWAIT,
 	PLAN_LOCK_WAIT,
+	PLAN_FIND_VERSION,
 	PLAN_TAKE,
 	PLAN_ADD,
 	PLAN_SET,
@@ -87,9 +93,11 @@ plan_text(Cart *cart, int plan)
 		[PLAN_LOCK_WAIT] = "",
 	};
 	StockTable *st = cart->table.st;
+	bool		below = plan == PLAN_FIND_VERSION;
 	const char *strength = st->stock_in_key ? "UPDATE" : "NO KEY UPDATE";
-	const char *table = relation_name(cart->table.rel);
-	const char *key = psprintf("t.%s", quote_identifier(st->key_column));
+	const char *table = relation_name(below ? st->target : st->relid);
+	const char *key = psprintf("t.%s", quote_identifier(below ? st->target_key :
+														st->key_column));
 	const char *stock = quote_identifier(st->stock_column);
 	StringInfoData sql;
 
@@ -103,7 +111,11 @@ plan_text(Cart *cart, int plan)
 											FORMAT_TYPE_FORCE_QUALIFY));
 
 	initStringInfo(&sql);
-	if (plan < PLAN_TAKE)
+	if (below)
+		appendStringInfo(&sql,
+						 "SELECT t.tableoid, t.ctid FROM %s AS t WHERE %s %s $1",
+						 table, key, operator_text(st->key_type.eq_operator));
+	else if (plan < PLAN_TAKE)
 	{
 		appendStringInfo(&sql,
 						 "SELECT t.%s::pg_catalog.int8 FROM %s AS t WHERE %s %s $1",
@@ -356,6 +368,97 @@ sql_write(Cart *cart, Line *line)
 	return done;
 }
 
+/*
+ * Find the latest version of a line's row in the table that is read in the end.
+ *
+ * As the owner of that table, as foreign keys are checked: who may sell need have no
+ * right to read ctid, and none on a table below a view.
+ */
+static bool
+find_version(Cart *cart, Line *line, Relation target, Oid *relid,
+			 ItemPointer tid)
+{
+	Oid			userid;
+	int			sec_context;
+	bool		found;
+	bool		isnull;
+
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(target->rd_rel->relowner,
+						   sec_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+	if (SPI_execute_plan(get_plan(cart, PLAN_FIND_VERSION), &line->key, NULL,
+						 true, 0) < 0)
+		elog(ERROR, "could not execute a plan: %s",
+			 SPI_result_code_string(SPI_result));
+	SetUserIdAndSecContext(userid, sec_context);
+
+	found = SPI_processed == 1;
+	if (found)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[0];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+
+		*relid = DatumGetObjectId(SPI_getbinval(tuple, desc, 1, &isnull));
+		*tid = *(ItemPointer) DatumGetPointer(SPI_getbinval(tuple, desc, 2,
+															&isnull));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+/*
+ * Wait until a version of a local heap is flushed.  False if there is no such.
+ */
+static bool
+wait_for_version(Oid relid, ItemPointer tid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	HeapTupleData tuple = {.t_self = *tid};
+	Buffer		buffer;
+	bool		found = rel->rd_tableam == GetHeapamTableAmRoutine() &&
+		heap_fetch(rel, SnapshotAny, &tuple, &buffer, false);
+
+	if (found)
+	{
+		/* no sleep with a page pinned */
+		HeapTuple	version = heap_copytuple(&tuple);
+		XLogRecPtr	page_lsn = BufferGetLSNAtomic(buffer);
+
+		ReleaseBuffer(buffer);
+		commit_wait_flushed(version->t_data, page_lsn);
+	}
+	table_close(rel, NoLock);
+	return found;
+}
+
+static void
+sql_wait_flushed(Cart *cart, Line *line)
+{
+	StockTable *st = cart->table.st;
+	Relation	target;
+	Oid			relid;
+	ItemPointerData tid;
+	bool		known = false;
+
+	if (commit_all_flushed())
+		return;
+	if (OidIsValid(st->target) && st->target_key != NULL)
+	{
+		target = relation_open(st->target, AccessShareLock);
+
+		/* its snapshot keeps the version from being pruned */
+		PushActiveSnapshot(GetTransactionSnapshot());
+		known = target->rd_rel->relkind == RELKIND_FOREIGN_TABLE ||
+			(find_version(cart, line, target, &relid, &tid) &&
+			 wait_for_version(relid, &tid));
+		PopActiveSnapshot();
+		relation_close(target, NoLock);
+	}
+	if (!known)
+		commit_wait_all_flushed();
+}
+
 static void
 sql_close(pg_attribute_unused() Cart *cart)
 {
@@ -368,5 +471,6 @@ const Engine engine_sql = {
 	.look = sql_look,
 	.lock = sql_lock,
 	.write = sql_write,
+	.wait_flushed = sql_wait_flushed,
 	.close = sql_close,
 };

@@ -41,7 +41,7 @@ static void
 drop_triggers(Oid relid, Oid function)
 {
 	Relation	rel = table_open(relid, AccessExclusiveLock);
-	char	   *table = relation_name(rel);
+	char	   *table = relation_name(RelationGetRelid(rel));
 	List	   *names = NIL;
 	ListCell   *lc;
 
@@ -63,7 +63,7 @@ static void
 create_trigger(Relation rel, const char *name, const char *when,
 			   const char *column, Oid function)
 {
-	const char *table = relation_name(rel);
+	const char *table = relation_name(RelationGetRelid(rel));
 	const char *trigger = quote_identifier(name);
 	const char *quoted = quote_identifier(column);
 

@@ -286,7 +286,7 @@ find_primary_key(Relation rel, StockTable *st, Misfit *why)
 					  psprintf("The primary key of \"%s\" has %d columns.",
 							   RelationGetRelationName(rel), natts),
 					  psprintf("Name a unique column, or add one: ALTER TABLE %s ADD COLUMN %s bigint GENERATED ALWAYS AS IDENTITY UNIQUE; %s",
-							   relation_name(rel), find_column(rel, "id") ? "stock_id" : "id",
+							   relation_name(RelationGetRelid(rel)), find_column(rel, "id") ? "stock_id" : "id",
 							   attach_call(rel, st->stock_column,
 										   find_column(rel, "id") ? "stock_id" : "id",
 										   why)));
@@ -358,7 +358,7 @@ inspect_key_column(Relation rel, StockTable *st, Misfit *why)
 					  psprintf(relkind == RELKIND_PARTITIONED_TABLE ?
 							   "Create one: CREATE UNIQUE INDEX ON %s (%s); or, as that takes a table that is partitioned by this column, attach a view of the table." :
 							   "Create one, not partial and not on an expression: CREATE UNIQUE INDEX ON %s (%s);",
-							   relation_name(rel),
+							   relation_name(RelationGetRelid(rel)),
 							   quote_identifier(st->key_column)));
 
 	return true;
@@ -610,7 +610,7 @@ inspect(Oid self, Relation rel, const char *key_column,
 	st->key_column = key_column ? pstrdup(key_column) : NULL;
 	st->stock_column = pstrdup(stock_column);
 	st->lock_wait = LOCK_WAIT_UNSET;
-	st->early_release = EARLY_RELEASE_OFF;
+	st->early_release = EARLY_RELEASE_ON;
 
 	MemoryContextSwitchTo(oldcxt);
 	fits = inspect_relation(rel, why) &&
@@ -633,6 +633,21 @@ inspect(Oid self, Relation rel, const char *key_column,
 									   FirstLowInvalidHeapAttributeNumber);
 	MemoryContextSwitchTo(oldcxt);
 	return st;
+}
+
+/*
+ * What the owner of the table that a view updates allows, if that table is attached,
+ * too.
+ */
+static EarlyRelease
+early_release_below(Oid self, StockTable *st)
+{
+	Registration registration = {.relid = st->target};
+
+	if (OidIsValid(st->target) && st->target != st->relid &&
+		registration_find(self, &registration))
+		return registration.early_release;
+	return EARLY_RELEASE_ON;
 }
 
 /*
@@ -659,6 +674,7 @@ inspect_registered(Oid self, Relation rel, Registration *registration)
 				 errtable(rel)));
 	}
 	st->lock_wait = registration->lock_wait;
-	st->early_release = registration->early_release;
+	st->early_release = Min(registration->early_release,
+							early_release_below(self, st));
 	return st;
 }

@@ -131,7 +131,7 @@ registration_find(Oid self, Registration *registration)
 		value = heap_getattr(tuple, ANUM_LOCK_WAIT, desc, &isnull);
 		registration->lock_wait = isnull ? LOCK_WAIT_UNSET : DatumGetInt32(value);
 		value = heap_getattr(tuple, ANUM_EARLY_RELEASE, desc, &isnull);
-		registration->early_release = EARLY_RELEASE_OFF;
+		registration->early_release = EARLY_RELEASE_ON;
 		if (!isnull)
 			(void) commit_parse_level(TextDatumGetCString(value),
 									  &registration->early_release);
@@ -176,7 +176,7 @@ change_registrations(Relation reg, Registration *registration,
 		CStringGetTextDatum(early_release_options[registration->early_release].name),
 	};
 	char		nulls[] = "       ";
-	const char *name = relation_name(reg);
+	const char *name = relation_name(RelationGetRelid(reg));
 	const char *owner_name =
 		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(reg)),
 								   DEFAULT_OWNER);
@@ -192,7 +192,7 @@ change_registrations(Relation reg, Registration *registration,
 
 	if (registration->lock_wait == LOCK_WAIT_UNSET)
 		nulls[5] = 'n';
-	if (registration->early_release == EARLY_RELEASE_OFF)
+	if (registration->early_release == EARLY_RELEASE_ON)
 		nulls[6] = 'n';
 
 	SPI_connect();
@@ -299,6 +299,7 @@ registration_delete(Relation reg, Oid relid)
 		.key_column = "",
 		.stock_column = "",
 		.lock_wait = LOCK_WAIT_UNSET,
+		.early_release = EARLY_RELEASE_ON,
 	};
 
 	remember_default_owner(reg, &registration);

@@ -32,10 +32,10 @@ relation_literal(Oid relid)
  * A relation's name for use in SQL.
  */
 char *
-relation_name(Relation rel)
+relation_name(Oid relid)
 {
-	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-									  RelationGetRelationName(rel));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
 }
 
 /*

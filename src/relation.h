@@ -11,7 +11,7 @@
 #pragma GCC visibility push(hidden)
 
 extern char *relation_literal(Oid relid);
-extern char *relation_name(Relation rel);
+extern char *relation_name(Oid relid);
 extern Relation relation_open_owned(Oid relid, LOCKMODE lockmode);
 
 #pragma GCC visibility pop

@@ -45,6 +45,7 @@ typedef struct RowLine
 	ItemPointerData root;		/* where its index entry points to */
 	bool		contended;		/* another transaction holds it, or was faster */
 	bool		crowded;		/* its page was nearly full */
+	XLogRecPtr	page_lsn;		/* the last change of its page */
 } RowLine;
 
 /* Of a call. */
@@ -76,9 +77,8 @@ extern RowTable *row_table(Cart *cart);
 /* row_find.c */
 extern LookResult row_look(Cart *cart, Line *line);
 extern bool row_find_latest(Cart *cart, Line *line);
-extern TransactionId row_writer(Cart *cart, Line *line);
-extern void row_take(Cart *cart, Line *line, HeapTuple version);
-extern bool row_is_crowded(Buffer buffer, HeapTuple version);
+extern void row_wait_flushed(Cart *cart, Line *line);
+extern void row_take(Cart *cart, Line *line, HeapTuple version, Buffer buffer);
 
 /* row_lock.c */
 extern LockResult row_lock(Cart *cart, Line *line, bool wait);

@@ -18,6 +18,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "commit.h"
 #include "compat.h"
 #include "row.h"
 #include "stock.h"
@@ -26,10 +27,23 @@
 #define ROOM 4
 
 /*
- * Take a version of a line's row, palloc'd, as what is known of it.
+ * Has a row's page little room left?  A guess if the page is not locked.
+ */
+static bool
+is_crowded(Buffer buffer, HeapTuple version)
+{
+	Page		page = BufferGetPage(buffer);
+
+	return PageIsFull(page) ||
+		PageGetHeapFreeSpace(page) < ROOM * MAXALIGN(version->t_len);
+}
+
+/*
+ * Take a version of a line's row, palloc'd, as what is known of it.  Its page is
+ * pinned.
  */
 void
-row_take(Cart *cart, Line *line, HeapTuple version)
+row_take(Cart *cart, Line *line, HeapTuple version, Buffer buffer)
 {
 	StockTable *st = cart->table.st;
 	RowLine    *row = row_of(cart, line);
@@ -40,6 +54,8 @@ row_take(Cart *cart, Line *line, HeapTuple version)
 	if (row->version != NULL)
 		heap_freetuple(row->version);
 	row->version = version;
+	row->crowded = is_crowded(buffer, version);
+	row->page_lsn = BufferGetLSNAtomic(buffer);
 	line->stock = line->stock_isnull ? 0 : stock_value(value, st->stock_type);
 }
 
@@ -110,18 +126,6 @@ is_contended(HeapTupleHeader version)
 }
 
 /*
- * Has a row's page little room left?  A guess if the page is not locked.
- */
-bool
-row_is_crowded(Buffer buffer, HeapTuple version)
-{
-	Page		page = BufferGetPage(buffer);
-
-	return PageIsFull(page) ||
-		PageGetHeapFreeSpace(page) < ROOM * MAXALIGN(version->t_len);
-}
-
-/*
  * Fetch the version that the scan's snapshot sees, of the row whose index
  * entry the scan has come to.
  *
@@ -149,9 +153,8 @@ fetch_row(Cart *cart, Line *line, IndexScanDesc scan)
 			LOOK_FOUND;
 		row->contended = result == LOOK_FOUND &&
 			cart->verb != VERB_READ && is_contended(tuple.t_data);
-		row->crowded = row_is_crowded(buffer, &tuple);
 		row->root = scan->xs_heaptid;
-		row_take(cart, line, heap_copytuple(&tuple));
+		row_take(cart, line, heap_copytuple(&tuple), buffer);
 		pgstat_count_heap_fetch(scan->indexRelation);
 	}
 	UnlockReleaseBuffer(buffer);
@@ -206,8 +209,10 @@ row_find_latest(Cart *cart, Line *line)
 	return found;
 }
 
-TransactionId
-row_writer(Cart *cart, Line *line)
+void
+row_wait_flushed(Cart *cart, Line *line)
 {
-	return HeapTupleHeaderGetXmin(row_of(cart, line)->version->t_data);
+	RowLine    *row = row_of(cart, line);
+
+	commit_wait_flushed(row->version->t_data, row->page_lsn);
 }

@@ -65,8 +65,7 @@ lock_version(Cart *cart, Line *line, bool wait, bool *moved)
 		Buffer		buffer =
 			((BufferHeapTupleTableSlot *) state->lock_slot)->buffer;
 
-		row_take(cart, line, ExecCopySlotHeapTuple(state->lock_slot));
-		row->crowded = row_is_crowded(buffer, row->version);
+		row_take(cart, line, ExecCopySlotHeapTuple(state->lock_slot), buffer);
 	}
 	*moved = tmfd.traversed;
 

@@ -247,7 +247,7 @@ check_rights(OpenTable *table, bool for_update)
 						 !for_update ? "" :
 						 psprintf(", UPDATE (%s)",
 								  quote_identifier(st->stock_column)),
-						 relation_name(rel), user_name())));
+						 relation_name(st->relid), user_name())));
 }
 
 /*

@@ -8,7 +8,7 @@ CREATE TABLE purchase_registration (
     stock_column name NOT NULL,
     is_default boolean NOT NULL,
     lock_wait integer CHECK (lock_wait >= -1),  -- ms; null: as purchase.lock_wait
-    -- the most that is allowed; null: off
+    -- the most that is allowed; null: as purchase.early_release
     early_release text CHECK (early_release IN ('off', 'local', 'on'))
 );
 CREATE UNIQUE INDEX purchase_registration_default
@@ -48,7 +48,7 @@ CREATE FUNCTION purchase_attach(stock_table regclass,
     early_release text DEFAULT NULL)
     RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION purchase_attach(regclass, name, name, boolean, text, text) IS
-    'attaches a table, so that its stock can be sold; the key is its primary key unless named, lock_wait holds where purchase.lock_wait is not set, and early_release says how early its sales may release their rows';
+    'attaches a table, so that its stock can be sold; the key is its primary key unless named, lock_wait holds where purchase.lock_wait is not set, and early_release lowers purchase.early_release for its sales';
 
 CREATE FUNCTION purchase_detach(stock_table regclass)
     RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;

@@ -33,8 +33,6 @@ my $node = new_node('shop',
 log_min_messages = panic
 autovacuum = off');
 create_shop($node, 20, 10);
-$node->safe_psql('postgres',
-	"SELECT purchase_attach('product', early_release => 'on')");
 $node->safe_psql(
 	'postgres', q(
 ALTER TABLE order_line

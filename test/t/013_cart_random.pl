@@ -19,8 +19,6 @@ my $node = new_node('shop',
 	conf => 'deadlock_timeout = 10ms
 log_min_messages = panic');
 create_shop($node, 12, 6);
-$node->safe_psql('postgres',
-	"SELECT purchase_attach('product', early_release => 'on')");
 $node->safe_psql(
 	'postgres', q(
 ALTER TABLE order_line

@@ -33,18 +33,18 @@ checkpoint_timeout = 1h');
 delete @ENV{ 'LD_PRELOAD', 'FLUSH_GATE' };
 
 create_shop($node, 10, 100);
-$node->safe_psql('postgres',
-	"SELECT purchase_attach('product', early_release => 'on')");
 $node->safe_psql(
 	'postgres', q(
 CREATE TABLE other (n int);
 INSERT INTO other VALUES (0);
 CREATE UNLOGGED TABLE unlogged (id int PRIMARY KEY, stock int);
 INSERT INTO unlogged VALUES (1, 10);
-SELECT purchase_attach('unlogged', early_release => 'on');
-CREATE TABLE late_shop (id int PRIMARY KEY, stock int);
-INSERT INTO late_shop VALUES (1, 10);
-SELECT purchase_attach('late_shop');
+SELECT purchase_attach('unlogged');
+CREATE TABLE quiet (id int PRIMARY KEY, stock int);
+INSERT INTO quiet VALUES (1, 10);
+SELECT purchase_attach('quiet');
+-- marks the rows as committed, as long as no commit nearby is asynchronous
+SELECT count(*) FROM quiet, product;
 CREATE TABLE late (n int);
 CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
 	'BEGIN RAISE EXCEPTION USING MESSAGE = ''late''; END';
@@ -134,17 +134,19 @@ foreach my $engine ('auto', 'sql')
 			"$engine: $query waits");
 	}
 
-	# what rests on nothing new does not wait, where the engine can tell: another
-	# product's refusal, and a table that allows no early release
+	# what rests on nothing new does not wait, nor does who asks for no durability
 	close_gate();
 	begin_query($first, "SELECT purchase($n, 1)");
 	wait_for_flush_of($pid[0]);
 	is(ask($third, "SELECT outcome FROM purchase_try($n + 1, 1000)"),
 		'insufficient_quantity',
-		"$engine: another product's refusal does not wait")
-	  if $engine eq 'auto';
-	is(ask($third, "SELECT outcome FROM purchase_try(1, 1000, 'late_shop')"),
+		"$engine: another product's refusal does not wait");
+	is(ask($third, "SELECT outcome FROM purchase_try(1, 1000, 'quiet')"),
 		'insufficient_quantity', "$engine: nor another table's");
+	is( ask($third,
+			"SET synchronous_commit = off; SELECT outcome FROM purchase_try($n, 1000)"),
+		'insufficient_quantity', "$engine: nor with synchronous_commit = off");
+	ask($third, 'RESET synchronous_commit');
 	begin_query($third, 'SELECT outcome FROM purchase_try(1000, 1)');
 	wait_for_flush_of($pid[2]);
 	begin_query($second,
@@ -158,6 +160,16 @@ foreach my $engine ('auto', 'sql')
 	is(end_query($second), 100,
 		"$engine: one's own version may hide another's: that waits");
 	ask($second, 'ROLLBACK');
+
+	# a version that was frozen meanwhile
+	close_gate();
+	begin_query($first, "SELECT purchase($n, 1)");
+	wait_for_flush_of($pid[0]);
+	$node->safe_psql('postgres', 'VACUUM (FREEZE) product');
+	begin_query($third, "SELECT purchase_available($n)");
+	wait_for_flush_of($pid[2]);
+	open_gate();
+	is(end_query($third), end_query($first), "$engine: frozen: that waits");
 
 	# off, by the session or by a table: busy until it is durable
 	foreach my $careful (
@@ -294,19 +306,28 @@ $node->safe_psql(
 CREATE TABLE hall (id int PRIMARY KEY, stock int, note text) PARTITION BY RANGE (id);
 CREATE TABLE hall_0 PARTITION OF hall DEFAULT;
 INSERT INTO hall VALUES (1, 10);
-SELECT purchase_attach('hall', early_release => 'on');
+SELECT purchase_attach('hall');
 CREATE VIEW seats AS SELECT id AS no, stock AS free FROM hall;
-SELECT purchase_attach('seats', 'free', 'no', early_release => 'on');
+CREATE VIEW seats_of_a_trigger AS SELECT * FROM seats;
+CREATE FUNCTION sell_seat() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+	UPDATE hall SET stock = NEW.free WHERE id = NEW.no;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER sell INSTEAD OF UPDATE ON seats_of_a_trigger
+	FOR EACH ROW EXECUTE FUNCTION sell_seat();
+SELECT purchase_attach('seats_of_a_trigger', 'free', 'no');
+SELECT purchase_attach('seats', 'free', 'no');
 CREATE TABLE secured (id int PRIMARY KEY, stock int);
 INSERT INTO secured VALUES (1, 10);
-SELECT purchase_attach('secured', early_release => 'on');
+SELECT purchase_attach('secured');
 ALTER TABLE secured ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON secured USING (true);
 CREATE ROLE clerk LOGIN;
 GRANT SELECT (id, stock), UPDATE (stock) ON hall, secured TO clerk;
-GRANT SELECT (no, free), UPDATE (free) ON seats TO clerk;
+GRANT SELECT (no, free), UPDATE (free) ON seats, seats_of_a_trigger TO clerk;
 ));
-foreach my $table ('hall', 'seats', 'secured')
+foreach my $table ('hall', 'seats', 'seats_of_a_trigger', 'secured')
 {
 	my ($first, $second) = (session($node), session($node));
 	my @pid = map { ask($_, 'SELECT pg_backend_pid()') } ($first, $second);
@@ -323,6 +344,25 @@ foreach my $table ('hall', 'seats', 'secured')
 	is(end_query($second), 'insufficient_quantity', "$table: a refusal waits");
 	is(ask($second, "SELECT outcome FROM purchase_try(1, 100, '$table')"),
 		'insufficient_quantity', "$table: and with nothing to wait for, doesn't");
+	$_->quit foreach ($first, $second);
+}
+
+# a view's sales are as careful as the owner of the table below it asks
+{
+	my ($first, $second) = (session($node), session($node));
+	my $pid = ask($first, 'SELECT pg_backend_pid()');
+
+	ask($first, 'SET purchase.early_release = on');
+	ask($first, "SELECT purchase(1, 1, 'seats')");
+	$node->safe_psql('postgres',
+		"SELECT purchase_attach('hall', early_release => 'off')");
+	close_gate();
+	begin_query($first, "SELECT purchase(1, 1, 'seats')");
+	wait_for_flush_of($pid);
+	is(ask($second, "SELECT outcome FROM purchase_try(1, 1, 'seats')"),
+		'busy', 'a view is as careful as the table below it');
+	open_gate();
+	end_query($first);
 	$_->quit foreach ($first, $second);
 }
 

@@ -71,9 +71,7 @@ sub slow_node
 	my $node = new_node($name, %init);
 
 	create_shop($node, 1, 1000000);
-	$node->safe_psql('postgres',
-		"SELECT purchase_attach('product', early_release => 'on')");
-	$node->stop;
+		$node->stop;
 	start_slow($node);
 	return $node;
 }
@@ -121,9 +119,7 @@ foreach my $level ('on', 'local')
 		my $standby = PostgreSQL::Test::Cluster->new("standby_${level}_$n");
 
 		create_shop($primary, 1, 1000000);
-	$primary->safe_psql('postgres',
-		"SELECT purchase_attach('product', early_release => 'on')");
-		$primary->backup('base');
+			$primary->backup('base');
 		$standby->init_from_backup($primary, 'base', has_streaming => 1);
 		start_slow($standby);
 		$primary->append_conf('postgresql.conf',
@@ -149,8 +145,6 @@ foreach my $level ('on', 'local')
 my $primary = new_node('primary', allows_streaming => 1, conf => $conf);
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 create_shop($primary, 2, 100);
-$primary->safe_psql('postgres',
-	"SELECT purchase_attach('product', early_release => 'on')");
 $primary->safe_psql('postgres', 'CREATE TABLE other (n int); INSERT INTO other VALUES (0)');
 $primary->backup('base');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);
