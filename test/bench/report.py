@@ -22,11 +22,16 @@ TITLES = {
     'cart': 'A cart of ten lines',
     'order': 'A sale and its order line in one transaction',
     'flash': 'Flash sale: 1,000 units, until sold out, with order lines',
+    'one_statement': 'One product: sale and order line in one statement',
+    'sale_first': 'One product: the sale, then its order line',
+    'line_first': 'One product: the order line, then the sale',
 }
 NAMES = {
     'purchase': '**purchase**',
     'purchase_wait': '**purchase**, lock_wait = -1',
+    'purchase_early_wait': '**purchase**, early release, lock_wait = -1',
     'purchase_try': '**purchase_try**',
+    'purchase_try_early': '**purchase_try**, early release',
     'purchase_try_row': '**purchase_try**, as SELECT purchase_try(...)',
     'purchase_guarded': '**purchase**, guarded',
     'purchase_sql': '**purchase**, sql engine',
@@ -50,12 +55,24 @@ FLUSH = {
     'on': 'durable commits',
     'off': 'synchronous_commit = off',
     'slow': 'durable commits, each flush takes 2 ms longer',
+    'standby': 'a synchronous standby 2 ms away',
+    'apply': 'a synchronous standby 2 ms away, remote_apply',
+}
+# What a commit waits for far longer than it works, has plots of its own.
+FAR = ('slow', 'standby', 'apply')
+# A column of ratios for each of these that others are compared with.
+BASES = {
+    'purchase': 'purchase is',
+    'purchase_try': 'purchase is',
+    'purchase_wait': 'waiting',
+    'purchase_early_wait': 'early, waiting',
+    'purchase_try_early': 'early, not waiting',
 }
 MEANING = """\
 Rates are per second; sold, refused and busy are never mixed. Busy is every answer that asks to try again: 55P03, 40001, or \
 outcome `busy`. All figures are medians over the runs. *purchase is* is how many times as fast as the line's alternative the \
-extension was, the median over alternating pairs of runs and, in brackets, the least and the most; *waiting* where it was \
-compared with lock_wait = -1, since the alternative waits too. Latencies are those of sales (of refusals where all is sold \
+extension was, the median over alternating pairs of runs and, in brackets, the least and the most; *waiting*, with lock_wait = \
+-1, where the alternative waits too; *early*, with early_release = on. Latencies are those of sales (of refusals where all is sold \
 out), without the attempts that came back busy, and are left out where answers of several kinds would mix. WAL, transaction ids and \
 the server's CPU time are a sale's (a refusal's), all unsuccessful attempts and the server's own background included."""
 
@@ -118,14 +135,19 @@ class Group:
             self.runs[row['alternative']].append(row)
             if row['alternative'] == row['base']:
                 bases[row['base'], row['pair']] = rate(row)
-        self.ratios, self.base_of = defaultdict(list), {}
+        self.ratios = defaultdict(list)
         for row in rows:
             alternative, base = row['alternative'], row['base']
-            if alternative != base:
-                self.base_of[alternative] = base
-                if rate(row) > 0:
-                    self.ratios[alternative].append(
-                        bases[base, row['pair']] / rate(row))
+            if alternative != base and rate(row) > 0:
+                self.ratios[base, alternative].append(
+                    bases[base, row['pair']] / rate(row))
+
+    def against(self, alternative, early=False):
+        """The ratios of the extension, with early release or without."""
+        for (base, other), ratios in self.ratios.items():
+            if other == alternative and ('_early' in base) == early:
+                return ratios
+        return []
 
     def rate(self, alternative, what=None):
         return median(rate(row, what) for row in self.runs[alternative])
@@ -156,16 +178,15 @@ class Group:
 
     def table(self):
         head = ['', 'sold/s', 'refused/s', 'busy/s', 'p50 ms', 'p99 ms',
-                'WAL bytes', 'xids', 'CPU µs', 'oversold', 'purchase is']
+                'WAL bytes', 'xids', 'CPU µs', 'oversold']
+        bases = [b for b in BASES if any(b == base for base, _ in self.ratios)]
+        head += [BASES[b] for b in bases]
         if self.workload == 'flash':
             head[4:4] = ['sold out after s']
         lines = ['| ' + ' | '.join(head) + ' |', '|---' + '|--:' * (len(head) - 1) + '|']
         order = [a for a in NAMES if a in self.runs]
         for a in order:
             limit = a in ('select_1', 'insert')
-            ratio = spread(self.ratios[a])
-            if ratio and self.base_of[a] == 'purchase_wait':
-                ratio += ' waiting'
             cells = [NAMES[a]]
             cells += [show(self.rate(a, w)) for w in ('sold', 'refused', 'busy')]
             if self.workload == 'flash':
@@ -178,7 +199,7 @@ class Group:
                       show(self.each(a, 'xids'), 2),
                       show(self.each(a, 'cpu_ms', 1000.0))]
             cells.append('–' if limit else f"{self.total(a, 'oversold'):,}")
-            cells.append(ratio)
+            cells += [spread(self.ratios[b, a]) for b in bases]
             lines.append('| ' + ' | '.join(cells) + ' |')
         for a in order:
             for note in self.notes(a):
@@ -201,10 +222,10 @@ set tics nomirror
     subprocess.run(['gnuplot'], input=script, text=True, cwd=directory, check=True)
 
 
-def plot_workload(directory, workload, groups):
+def plot_bars(directory, name, title, groups):
     """Bars from left to right: for each alternative, one a group."""
-    alternatives = [a for a in NAMES if any(a in g.runs for g in groups)
-                    and a not in ('select_1', 'insert')]
+    alternatives = [a for a in NAMES if any(a in g.runs for g in groups)]
+    what = counted(groups[0].rows[0])
     height = 0.8 / len(groups)
     blocks, series = [], []
     for i, g in enumerate(groups):
@@ -215,9 +236,9 @@ def plot_workload(directory, workload, groups):
         series.append(f'$d{i} using 1:2:(0):1:2:3 with boxxyerror title "{g.title()}"')
     ticks = ', '.join(f'"{plain(a)}" {y}' for y, a in enumerate(alternatives))
     rows = len(alternatives) * (len(groups) + 1)
-    gnuplot(directory, workload, 120 + 20 * len(groups) + 12 * rows, f'''
-set title "{TITLES[workload]}"
-set xlabel "{'refused' if workload == 'sold_out' else 'sold'} per second"
+    gnuplot(directory, name, 120 + 20 * len(groups) + 12 * rows, f'''
+set title "{title}"
+set xlabel "{what} per second"
 set style fill solid 0.9 noborder
 set grid xtics lc rgb "#dddddd"
 set xrange [0:*]
@@ -228,10 +249,12 @@ set key outside bottom center vertical Left reverse
 
 
 SUMMARY = ('update', 'plpgsql', 'client_tx', 'django', 'redis')
+FAR_SHORT = {'slow': 'flushes 2 ms longer', 'standby': 'standby 2 ms away'}
 SUMMARY_NOTE = """\
 Sales per second (refusals where all is sold out), durable commits: the median over alternating pairs of runs, and the least \
 and the most. Where the alternative waits for a busy row, the bare UPDATE of a hot product and in the flash sale, purchase \
-waits too."""
+waits too. *Early* is with early_release = on, where a commit takes 2 ms longer: to flush it, or until a synchronous standby \
+has confirmed it."""
 
 
 def summary_groups(by_workload):
@@ -239,37 +262,38 @@ def summary_groups(by_workload):
     for workload in TITLES:
         groups = [g for g in by_workload.get(workload, ()) if g.flush == 'on']
         if groups and workload != 'cart':
-            yield max(groups, key=lambda g: (sum(bool(g.ratios[a]) for a in SUMMARY),
+            yield max(groups, key=lambda g: (sum(bool(g.against(a)) for a in SUMMARY),
                                              g.clients == 8))
 
 
 def summary(directory, by_workload):
     """For the README: how many times as fast as what."""
-    groups = list(summary_groups(by_workload))
-    names = [f"{TITLES[g.workload].split(':')[0].split(' in one')[0]}, "
-             f"{g.clients} clients" for g in groups]
+    rows = [(f"{TITLES[g.workload].split(':')[0].split(' in one')[0]}, {g.clients} clients",
+             [g.against(a) for a in SUMMARY]) for g in summary_groups(by_workload)]
+    rows += [(f'Early, hot, {FAR_SHORT[g.flush]}, 64 clients',
+              [g.against(a, early=True) for a in SUMMARY])
+             for g in by_workload['hot'] if g.flush in FAR_SHORT and g.clients == 64]
     lines = ['| purchase is, times as fast as | ' + ' | '.join(
         plain(a) for a in SUMMARY) + ' |', '|---' + '|--:' * len(SUMMARY) + '|']
-    for g, name in zip(groups, names):
-        cells = [spread(g.ratios[a]) or '–' for a in SUMMARY]
-        lines.append(f'| {name} | ' + ' | '.join(cells) + ' |')
+    for name, ratios in rows:
+        lines.append(f'| {name} | ' + ' | '.join(spread(r) or '–' for r in ratios) + ' |')
 
     blocks, series = [], []
     for i, a in enumerate(SUMMARY):
         points = '\n'.join(
-            f'{x + 0.14 * (i - 2)} {median(g.ratios[a])} {min(g.ratios[a])} {max(g.ratios[a])}'
-            for x, g in enumerate(groups) if g.ratios[a])
+            f'{x + 0.14 * (i - 2)} {median(ratios[i])} {min(ratios[i])} {max(ratios[i])}'
+            for x, (_, ratios) in enumerate(rows) if ratios[i])
         if points:
             blocks.append(f'$d{i} << EOD\n{points}\nEOD')
             series.append(f'$d{i} with yerrorbars pt 7 ps 0.9 lw 2 title "{plain(a)}"')
     ticks = ', '.join('"{}" {}'.format(name.replace(', ', '\\n'), x)
-                      for x, name in enumerate(names))
-    gnuplot(directory, 'summary', 420, f'''
+                      for x, (name, _) in enumerate(rows))
+    gnuplot(directory, 'summary', 440, f'''
 set title "How many times as fast purchase is as ..."
 set logscale y
-set bmargin 3
+set bmargin 5
 set grid ytics lc rgb "#dddddd"
-set xrange [-0.5:{len(groups) - 0.5}]
+set xrange [-0.5:{len(rows) - 0.5}]
 set yrange [0.1:*]
 set xtics ({ticks}) scale 0
 set arrow from graph 0, first 1 to graph 1, first 1 nohead lw 2 lc rgb "#666666"
@@ -278,25 +302,102 @@ set key outside top center horizontal Left reverse
     return '\n'.join(lines) + '\n\n' + SUMMARY_NOTE + '\n'
 
 
+SHAPES = {
+    'hot': ('the sale alone', 1, 0),
+    'one_statement': ('sale and order line in one statement', 1, 0),
+    'sale_first': ('BEGIN, sale, order line, COMMIT', 4, 2),
+    'line_first': ('BEGIN, order line, sale, COMMIT', 4, 1),
+}
+SHAPE_ALTERNATIVES = {
+    'purchase_early_wait': 'early release',
+    'purchase_wait': 'without',
+    'update': 'bare UPDATE',
+}
+
+
+def shapes(directory, groups):
+    """For doc/hot.md: what each shape of a transaction sells of one product."""
+    text = ''
+    for flush in FAR_SHORT:
+        some = {w: groups.get(f'{w}_64_{flush}') for w in SHAPES}
+        if not all(some.values()):
+            continue
+        text += (f'64 clients, {FLUSH[flush]}; sold per second:\n\n'
+                 '| transaction | round trips | of these, with the product locked | '
+                 + ' | '.join(SHAPE_ALTERNATIVES.values()) + ' | early, of bare UPDATE |\n'
+                 '|---|' + '--:|' * (3 + len(SHAPE_ALTERNATIVES)) + '\n')
+        for workload, g in some.items():
+            cells = [*map(str, SHAPES[workload])]
+            cells += [show(g.rate(a)) for a in SHAPE_ALTERNATIVES]
+            cells.append(spread(g.ratios['purchase_early_wait', 'update']))
+            text += '| ' + ' | '.join(cells) + ' |\n'
+        text += '\n'
+    if text:
+        plot_shapes(directory, [groups[f'{w}_64_slow'] for w in SHAPES])
+        text += '![What each shape of a transaction sells of one product](bench/shapes.svg)\n'
+    return text
+
+
+def plot_shapes(directory, some):
+    data = '\n'.join(f'"{SHAPES[g.workload][0]}" '
+                     + ' '.join(str(g.rate(a)) for a in SHAPE_ALTERNATIVES) for g in some)
+    series = ', '.join(f'$d using {i}:xtic(1) title "{title}"'
+                       for i, title in enumerate(SHAPE_ALTERNATIVES.values(), 2))
+    gnuplot(directory, 'shapes', 420, f'''
+set title "One product, {some[0].title()}"
+set ylabel "sold per second"
+set style data histogram
+set style fill solid 0.9 noborder
+set grid ytics lc rgb "#dddddd"
+set yrange [0:*]
+set xtics scale 0
+set key outside top center horizontal Left reverse
+''', [f'$d << EOD\n{data}\nEOD'], series)
+
+
 def goals(directory, groups):
     """What the project wants of itself, and what came out."""
+    early, early_try = 'purchase_early_wait', 'purchase_try_early'
     wanted = [
-        ('cold_8_on', 'update', 1.2, 'bare UPDATE, cold, durable, 8 clients'),
-        ('cold_8_off', 'update', 1.3, 'bare UPDATE, cold, not durable, 8 clients'),
-        ('sold_out_1_on', 'select_1', 0.8, 'refusals, of SELECT 1, 1 client'),
-        ('sold_out_8_on', 'select_1', 0.8, 'refusals, of SELECT 1, 8 clients'),
-        ('cart_1_off', 'ten_calls', 4.0, 'a cart of ten, of ten calls'),
+        ('cold_8_on', 'purchase', 'update', 1.2, 'bare UPDATE, cold, durable, 8 clients'),
+        ('cold_8_off', 'purchase', 'update', 1.3, 'bare UPDATE, cold, not durable, 8 clients'),
+        ('sold_out_1_on', 'purchase_try', 'select_1', 0.8, 'refusals, of SELECT 1, 1 client'),
+        ('sold_out_8_on', 'purchase_try', 'select_1', 0.7, 'refusals, of SELECT 1, 8 clients'),
+        ('sold_out_8_on', 'purchase_try', 'update', 1.0,
+         'refusals, of the UPDATE that finds nothing, 8 clients'),
+        ('cart_1_off', 'purchase', 'ten_calls', 4.0, 'a cart of ten, of ten calls'),
+        ('hot_64_slow', early, 'update', 20.0, 'early release, of bare UPDATE, hot'),
+        ('hot_64_slow', early, 'insert', 0.8, 'early release, of INSERT, hot'),
+        ('hot_64_slow', early_try, 'update', 15.0,
+         'early release, not waiting, of bare UPDATE, hot'),
+        ('sale_first_64_slow', early, 'update', 6.0,
+         'early release, sale then order line, of the same with bare UPDATE'),
+        ('line_first_64_slow', early, 'update', 6.0,
+         'early release, order line then sale, of the same with bare UPDATE'),
+        ('hot_64_standby', early, 'update', 15.0,
+         'early release, of bare UPDATE, hot, synchronous standby'),
     ]
     lines = ['| purchase against | wanted | is |', '|---|--:|--:|']
-    for name, alternative, goal, text in wanted:
-        if name in groups and groups[name].ratios[alternative]:
-            lines.append(f'| {text} | {goal} | {spread(groups[name].ratios[alternative])} |')
+    for name, base, alternative, goal, text in wanted:
+        if name in groups and groups[name].ratios[base, alternative]:
+            lines.append(f'| {text} | {goal} | '
+                         f'{spread(groups[name].ratios[base, alternative])} |')
     path = os.path.join(directory, 'cart_1000.tsv')
     if os.path.exists(path):
         ratios = [float(r['cart']) / float(r['calls']) for r in read(path)]
         lines.append('| time of a line in a cart of 1,000, of a call in one statement '
                      f'| at most 0.7 | {spread(ratios)} |')
     return '\n'.join(lines) + '\n'
+
+
+def plots_and_tables(directory, workload, title, groups):
+    for far in (False, True):
+        some = [g for g in groups if (g.flush in FAR) == far]
+        if some:
+            name = workload + ('_far' if far else '')
+            plot_bars(directory, name, title, some)
+            yield f'![{title}]({name}.svg)\n'
+            yield from (f'### {g.title()}\n\n{g.table()}' for g in some)
 
 
 def report(directory):
@@ -309,7 +410,7 @@ def report(directory):
     for group in groups.values():
         by_workload[group.workload].append(group)
     for some in by_workload.values():
-        some.sort(key=lambda g: (g.clients, g.flush != 'on', g.flush))
+        some.sort(key=lambda g: (g.clients, list(FLUSH).index(g.flush)))
 
     with open(os.path.join(directory, 'machine.txt')) as file:
         machine = ''.join('- ' + line for line in file)
@@ -330,13 +431,14 @@ def report(directory):
         tables['summary'] = summary(directory, by_workload)
         text += ['## Summary', '', tables['summary'], '![summary](summary.svg)', '']
     text += ['## Goals', '', tables['goals']]
+    if table := shapes(directory, groups):
+        tables['shapes'] = table
+        text += ['## Shapes of a transaction', '', table.replace('](bench/', '](')]
     for workload, title in TITLES.items():
         if workload not in by_workload:
             continue
-        plot_workload(directory, workload, by_workload[workload])
-        section = f'![{title}]({workload}.svg)\n\n' + '\n'.join(
-            f'### {g.title()}\n\n{g.table()}' for g in by_workload[workload])
-        tables[workload] = section.replace('](', '](bench/', 1)
+        section = '\n'.join(plots_and_tables(directory, workload, title, by_workload[workload]))
+        tables[workload] = section.replace('](', '](bench/')
         text += [f'## {title}', '', section]
     with open(os.path.join(directory, 'report.md'), 'w') as file:
         file.write('\n'.join(text))
@@ -348,7 +450,7 @@ def report(directory):
 
 
 def publish(directory):
-    for path in ('README.md', 'doc/benchmarks.md'):
+    for path in ('README.md', 'doc/benchmarks.md', 'doc/hot.md'):
         with open(path) as file:
             text = file.read()
 
