@@ -24,12 +24,13 @@ open(my $gate, '>', "$dir/gate") or die "cannot create the gate: $!";
 $ENV{LD_PRELOAD} = "$dir/flush_gate.so";
 $ENV{FLUSH_GATE} = "$dir/gate";
 my $node = new_node('shop',
-	conf => 'wal_sync_method = fdatasync
+	conf => q(wal_sync_method = fdatasync
 fsync = on
 autovacuum = off
 wal_level = replica
 max_prepared_transactions = 2
-checkpoint_timeout = 1h');
+checkpoint_timeout = 1h
+include_if_exists 'citus.conf'));
 delete @ENV{ 'LD_PRELOAD', 'FLUSH_GATE' };
 
 create_shop($node, 10, 100);
@@ -68,11 +69,31 @@ my $waits =
 sub close_gate { flock($gate, LOCK_EX) or die "no lock: $!"; return }
 sub open_gate { flock($gate, LOCK_UN) or die "no lock: $!"; return }
 
+sub start
+{
+	local $ENV{LD_PRELOAD} = "$dir/flush_gate.so";
+	local $ENV{FLUSH_GATE} = "$dir/gate";
+	$node->start;
+	return;
+}
+
+# Restarted, as a reload would take effect at some time.
+sub set_citus
+{
+	my ($setting) = @_;
+
+	$node->stop;
+	open(my $conf, '>', $node->data_dir . '/citus.conf') or die "citus.conf: $!";
+	print $conf "$setting\n";
+	close $conf;
+	start();
+	return;
+}
+
 sub wait_for_flush_of
 {
 	my ($pid) = @_;
 
-	diag($node->safe_psql('postgres', "SELECT wait_event_type, wait_event, state, query FROM pg_stat_activity WHERE pid = $pid")) if $ENV{DBG};
 	$node->poll_query_until('postgres',
 		"SELECT $waits FROM pg_stat_activity WHERE pid = $pid")
 	  or die "backend $pid does not wait for the flush";
@@ -255,10 +276,12 @@ foreach my $engine ('auto', 'sql')
 		ask($first, "COMMIT PREPARED 'p'") if $way =~ /PREPARE/;
 	}
 
-	# a transaction that has written nothing durable waits for nothing
+	# a transaction that has written nothing durable waits for nothing; the first
+	# one may, for hint bits on pages with checksums
+	ask($first, "SELECT purchase(1, 1, 'unlogged')");
 	close_gate();
 	is(ask($first, "SELECT purchase(1, 1, 'unlogged')"),
-		$engine eq 'auto' ? 9 : 8, "$engine: an unlogged table's");
+		$engine eq 'auto' ? 8 : 6, "$engine: an unlogged table's");
 	open_gate();
 
 	# the next transaction commits as usual, whatever became of the one before
@@ -367,11 +390,7 @@ foreach my $table ('hall', 'seats', 'seats_of_a_trigger', 'secured')
 }
 
 # where Citus is loaded, nothing is released early
-$node->append_conf('postgresql.conf', "citus.version = 'x'");
-$node->reload;
-$node->poll_query_until('postgres',
-	"SELECT current_setting('citus.version', true) = 'x'")
-  or die 'no Citus';
+set_citus("citus.version = 'x'");
 {
 	my ($first, $second) = (session($node), session($node));
 	my $pid = ask($first, 'SELECT pg_backend_pid()');
@@ -389,11 +408,7 @@ $node->poll_query_until('postgres',
 
 # A crash with the gate closed: whoever was told is safe, and a session that did
 # not ask for a durable commit shows that the crash does lose what is not flushed.
-$node->adjust_conf('postgresql.conf', 'citus.version', undef);
-$node->reload;
-$node->poll_query_until('postgres',
-	"SELECT coalesce(current_setting('citus.version', true), '') = ''")
-  or die 'Citus is still there';
+set_citus('');
 foreach my $commit ('on', 'off')
 {
 	my $session = session($node);
@@ -420,11 +435,7 @@ foreach my $commit ('on', 'off')
 	$node->stop('immediate');
 	open_gate();
 	eval { $session->quit };
-	{
-		local $ENV{LD_PRELOAD} = "$dir/flush_gate.so";
-		local $ENV{FLUSH_GATE} = "$dir/gate";
-		$node->start;
-	}
+	start();
 	is(stock(10), $before, "$commit: the crash has undone the sale");
 	$node->safe_psql('postgres', 'DROP TABLE flushed');
 }
