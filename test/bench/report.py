@@ -249,7 +249,7 @@ set key outside bottom center vertical Left reverse
 
 
 SUMMARY = ('update', 'plpgsql', 'client_tx', 'django', 'redis')
-FAR_SHORT = {'slow': 'flushes 2 ms longer', 'standby': 'standby 2 ms away'}
+FAR_SHORT = {'slow': '2 ms flushes', 'standby': '2 ms standby'}
 SUMMARY_NOTE = """\
 Sales per second (refusals where all is sold out), durable commits: the median over alternating pairs of runs, and the least \
 and the most. Where the alternative waits for a busy row, the bare UPDATE of a hot product and in the flash sale, purchase \
@@ -310,7 +310,7 @@ SHAPES = {
 }
 SHAPE_ALTERNATIVES = {
     'purchase_early_wait': 'early release',
-    'purchase_wait': 'without',
+    'purchase_wait': 'without early release',
     'update': 'bare UPDATE',
 }
 
@@ -339,18 +339,21 @@ def shapes(directory, groups):
 
 
 def plot_shapes(directory, some):
-    data = '\n'.join(f'"{SHAPES[g.workload][0]}" '
-                     + ' '.join(str(g.rate(a)) for a in SHAPE_ALTERNATIVES) for g in some)
-    series = ', '.join(f'$d using {i}:xtic(1) title "{title}"'
-                       for i, title in enumerate(SHAPE_ALTERNATIVES.values(), 2))
+    data = '\n'.join(' '.join(str(g.rate(a)) for a in SHAPE_ALTERNATIVES) for g in some)
+    series = ', '.join(f'$d using {i} title "{title}"'
+                       for i, title in enumerate(SHAPE_ALTERNATIVES.values(), 1))
+    ticks = ', '.join('"{}" {}'.format(re.sub(', | in ', r'\\n', SHAPES[g.workload][0]), x)
+                      for x, g in enumerate(some))
     gnuplot(directory, 'shapes', 420, f'''
 set title "One product, {some[0].title()}"
 set ylabel "sold per second"
 set style data histogram
 set style fill solid 0.9 noborder
 set grid ytics lc rgb "#dddddd"
+set bmargin 5
+set xrange [-0.5:{len(some) - 0.5}]
 set yrange [0:*]
-set xtics scale 0
+set xtics ({ticks}) scale 0
 set key outside top center horizontal Left reverse
 ''', [f'$d << EOD\n{data}\nEOD'], series)
 
