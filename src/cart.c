@@ -188,12 +188,29 @@ lock_and_wait(Cart *cart, Line *line)
  */
 
 /*
+ * Sales may be visible before they are durable.  An answer that rests on one must
+ * wait until a crash can no longer undo it.
+ */
+static void
+wait_until_flushed(Cart *cart, Line *line)
+{
+	if (!commit_is_to_be_durable() || line->outcome == OUTCOME_BUSY)
+		return;
+	if (line->outcome == OUTCOME_PRODUCT_NOT_FOUND)
+		commit_wait_all_flushed();	/* who sold may have deleted it, too */
+	else
+		cart->engine->wait_flushed(cart, line);
+}
+
+/*
  * What a line's stock means for it.
  */
 static void
 decide(Cart *cart, Line *line)
 {
 	if (line->stock_isnull && cart->verb != VERB_SET_STOCK)
+	{
+		wait_until_flushed(cart, line);
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the stock of product %s is null",
@@ -201,6 +218,7 @@ decide(Cart *cart, Line *line)
 				 errhint("Set it, and declare column \"%s\" NOT NULL.",
 						 cart->table.st->stock_column),
 				 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
+	}
 
 	if (cart->verb != VERB_SELL || line->stock >= line->qty)
 		line->outcome = OUTCOME_AVAILABLE;
@@ -285,6 +303,7 @@ check_overflow(Cart *cart, Line *line)
 
 	if (has_room(cart, line))
 		return;
+	wait_until_flushed(cart, line);
 	product = line_name(cart, line);
 	type = format_type_be(cart->table.st->stock_type);
 	ereport(ERROR,
@@ -433,24 +452,6 @@ prepare_lines(Cart *cart)
 }
 
 /*
- * Sales may be visible before they are durable.  An answer that rests on one must
- * wait until a crash can no longer undo it.
- */
-static void
-wait_until_flushed(Cart *cart)
-{
-	if (!commit_is_to_be_durable())
-		return;
-	for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
-	{
-		if (line->outcome == OUTCOME_PRODUCT_NOT_FOUND)
-			commit_wait_all_flushed();	/* somebody may have deleted it */
-		else if (line->outcome != OUTCOME_BUSY)
-			cart->engine->wait_flushed(cart, line);
-	}
-}
-
-/*
  * How long a sale waits for a row: what the session says, or else the table.
  */
 static int
@@ -491,7 +492,10 @@ run_cart(Cart *cart)
 	cart->engine->open(cart);
 	run_lines(cart);
 	if (cart->verb == VERB_READ || worst_line(cart)->outcome > OUTCOME_SOLD)
-		wait_until_flushed(cart);
+	{
+		for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
+			wait_until_flushed(cart, line);
+	}
 	else
 		commit_early(Min((EarlyRelease) purchase_early_release,
 						 cart->table.st->early_release));
@@ -606,6 +610,10 @@ cart_try_sell(Cart *cart)
 		cart->waiting == NULL)
 		ReThrowError(error);
 	FreeErrorData(error);
+
+	/* it is no longer known what the other lines rest on */
+	if (commit_is_to_be_durable())
+		commit_wait_all_flushed();
 
 	/*
 	 * The wait ran out before the later lines were locked.  At REPEATABLE

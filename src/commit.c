@@ -88,10 +88,9 @@ const struct config_enum_entry early_release_options[] = {
 static bool has_sold = false;
 static EarlyRelease may_release = EARLY_RELEASE_OFF;
 
-/* While the variable is lowered: what it was, and what it is. */
+/* While the variable is lowered: what it was. */
 static bool lowered = false;
 static int	saved_synchronous_commit;
-static int	lowered_synchronous_commit;
 
 /* The end of a commit record whose durability is still to be waited for. */
 static XLogRecPtr pending = InvalidXLogRecPtr;
@@ -131,7 +130,6 @@ lower(void)
 		return;
 
 	saved_synchronous_commit = synchronous_commit;
-	lowered_synchronous_commit = level;
 	synchronous_commit = level;
 	lowered = true;
 }
@@ -139,7 +137,7 @@ lower(void)
 static void
 restore(void)
 {
-	if (lowered && synchronous_commit == lowered_synchronous_commit)
+	if (lowered)
 		synchronous_commit = saved_synchronous_commit;
 	lowered = false;
 }
@@ -159,7 +157,6 @@ xact_callback(XactEvent event, pg_attribute_unused() void *arg)
 			break;
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
-			pending = InvalidXLogRecPtr;
 			break;
 		default:
 			return;
@@ -261,10 +258,16 @@ commit_all_flushed(void)
 	return !XLogNeedsFlush(end_of_log());
 }
 
+/*
+ * Wait for all that was written until now, where it can't be told what an answer rests
+ * on.  Beside other sales that takes a flush, and who doesn't use early release is not
+ * to pay for it.
+ */
 void
 commit_wait_all_flushed(void)
 {
-	XLogFlush(end_of_log());
+	if (purchase_early_release > EARLY_RELEASE_OFF)
+		XLogFlush(end_of_log());
 }
 
 /*
@@ -292,7 +295,11 @@ commit_lsn(TransactionId xid)
  * flushed.  page_lsn is the last change of its page, read after the version.
  *
  * A version is marked as committed, or as frozen, only if that commit is flushed, or
- * lies before page_lsn, so that the page isn't written first: see SetHintBits().
+ * lies before page_lsn, so that the page isn't written first: see SetHintBits().  Only
+ * COPY FREEZE marks before it commits, what nobody can have sold from yet.
+ *
+ * One's own version hides the version before it.  What rests on it belongs to a
+ * transaction that is not committed itself, and to wait would hold the row meanwhile.
  */
 void
 commit_wait_flushed(HeapTupleHeader version, XLogRecPtr page_lsn)
@@ -304,6 +311,4 @@ commit_wait_flushed(HeapTupleHeader version, XLogRecPtr page_lsn)
 	if (HeapTupleHeaderXminFrozen(version) ||
 		!TransactionIdIsCurrentTransactionId(xmin))
 		XLogFlush(commit_lsn(xmin));
-	else
-		commit_wait_all_flushed();	/* it hides the version before it */
 }

@@ -26,6 +26,7 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -408,6 +409,23 @@ find_version(Cart *cart, Line *line, Relation target, Oid *relid,
 }
 
 /*
+ * May find_version() read the table?  Its owner may have given a right away, or have
+ * none on the schema.  And of another server's rows nobody here knows the commits.
+ */
+static bool
+may_find_version(StockTable *st, Relation target)
+{
+	Oid			owner = target->rd_rel->relowner;
+	ListCell   *lc;
+
+	foreach(lc, st->below)
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
+		return false;
+	return pg_class_aclcheck(st->target, owner, ACL_SELECT) == ACLCHECK_OK &&
+		may_use_schema(RelationGetNamespace(target), owner) == ACLCHECK_OK;
+}
+
+/*
  * Wait until a version of a local heap is flushed.  False if there is no such.
  */
 static bool
@@ -450,7 +468,8 @@ sql_wait_flushed(Cart *cart, Line *line)
 		/* its snapshot keeps the version from being pruned */
 		PushActiveSnapshot(GetTransactionSnapshot());
 		known = target->rd_rel->relkind == RELKIND_FOREIGN_TABLE ||
-			(find_version(cart, line, target, &relid, &tid) &&
+			(may_find_version(st, target) &&
+			 find_version(cart, line, target, &relid, &tid) &&
 			 wait_for_version(relid, &tid));
 		PopActiveSnapshot();
 		relation_close(target, NoLock);

@@ -12,6 +12,7 @@
 #include "access/table.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
@@ -636,18 +637,26 @@ inspect(Oid self, Relation rel, const char *key_column,
 }
 
 /*
- * What the owner of the table that a view updates allows, if that table is attached,
- * too.
+ * What the owners of all that is sold from with this table allow: of the tables and
+ * views below it, and above a partition, as far as they are attached, too.
  */
 static EarlyRelease
-early_release_below(Oid self, StockTable *st)
+early_release_around(Oid self, StockTable *st)
 {
-	Registration registration = {.relid = st->target};
+	EarlyRelease level = EARLY_RELEASE_ON;
+	List	   *relids = list_copy(st->below);
+	ListCell   *lc;
 
-	if (OidIsValid(st->target) && st->target != st->relid &&
-		registration_find(self, &registration))
-		return registration.early_release;
-	return EARLY_RELEASE_ON;
+	if (get_rel_relispartition(st->relid))
+		relids = list_concat(relids, get_partition_ancestors(st->relid));
+	foreach(lc, relids)
+	{
+		Registration registration = {.relid = lfirst_oid(lc)};
+
+		if (registration_find(self, &registration))
+			level = Min(level, registration.early_release);
+	}
+	return level;
 }
 
 /*
@@ -675,6 +684,6 @@ inspect_registered(Oid self, Relation rel, Registration *registration)
 	}
 	st->lock_wait = registration->lock_wait;
 	st->early_release = Min(registration->early_release,
-							early_release_below(self, st));
+							early_release_around(self, st));
 	return st;
 }

@@ -131,7 +131,7 @@ registration_find(Oid self, Registration *registration)
 		value = heap_getattr(tuple, ANUM_LOCK_WAIT, desc, &isnull);
 		registration->lock_wait = isnull ? LOCK_WAIT_UNSET : DatumGetInt32(value);
 		value = heap_getattr(tuple, ANUM_EARLY_RELEASE, desc, &isnull);
-		registration->early_release = EARLY_RELEASE_ON;
+		registration->early_release = isnull ? EARLY_RELEASE_ON : EARLY_RELEASE_OFF;
 		if (!isnull)
 			(void) commit_parse_level(TextDatumGetCString(value),
 									  &registration->early_release);

@@ -44,8 +44,10 @@ SELECT purchase_attach('unlogged');
 CREATE TABLE quiet (id int PRIMARY KEY, stock int);
 INSERT INTO quiet VALUES (1, 10);
 SELECT purchase_attach('quiet');
--- marks the rows as committed, as long as no commit nearby is asynchronous
+-- Marks the rows as committed, and their transactions are far from those that come:
+-- pg_xact keeps one LSN for 32.
 SELECT count(*) FROM quiet, product;
+DO $$ BEGIN FOR i IN 1..32 LOOP PERFORM txid_current(); COMMIT; END LOOP; END $$;
 CREATE TABLE late (n int);
 CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
 	'BEGIN RAISE EXCEPTION USING MESSAGE = ''late''; END';
@@ -68,6 +70,9 @@ my $waits =
 
 sub close_gate { flock($gate, LOCK_EX) or die "no lock: $!"; return }
 sub open_gate { flock($gate, LOCK_UN) or die "no lock: $!"; return }
+
+# else a test that dies waits for what waits for the gate
+END { open_gate() }
 
 sub start
 {
@@ -170,17 +175,24 @@ foreach my $engine ('auto', 'sql')
 	ask($third, 'RESET synchronous_commit');
 	begin_query($third, 'SELECT outcome FROM purchase_try(1000, 1)');
 	wait_for_flush_of($pid[2]);
-	begin_query($second,
-		"BEGIN; UPDATE product SET name = 'x' WHERE id = $n + 2; SELECT purchase_available($n + 2)"
-	);
-	wait_for_flush_of($pid[1]);
+	is( ask($second,
+			"BEGIN; UPDATE product SET name = 'x' WHERE id = $n; SELECT purchase_available($n); ROLLBACK"
+		),
+		stock($n),
+		"$engine: nor does who has written the version himself");
 	open_gate();
 	end_query($first);
 	is(end_query($third), 'product_not_found',
 		"$engine: a product that is not there may have been deleted: that waits");
-	is(end_query($second), 100,
-		"$engine: one's own version may hide another's: that waits");
-	ask($second, 'ROLLBACK');
+	close_gate();
+	begin_query($first, "SELECT purchase($n, 1)");
+	wait_for_flush_of($pid[0]);
+	is( ask($second,
+			"SET purchase.early_release = off; SELECT outcome FROM purchase_try(1000, 1)"),
+		'product_not_found', "$engine: but not for who doesn't use early release");
+	ask($second, 'SET purchase.early_release = on');
+	open_gate();
+	end_query($first);
 
 	# a version that was frozen meanwhile
 	close_gate();
@@ -370,23 +382,173 @@ foreach my $table ('hall', 'seats', 'seats_of_a_trigger', 'secured')
 	$_->quit foreach ($first, $second);
 }
 
-# a view's sales are as careful as the owner of the table below it asks
+# The table's owner may have no right to read it, and another server's user mappings
+# are not for him: that is no error.
+$node->safe_psql(
+	'postgres', q(
+CREATE ROLE owner;
+CREATE SCHEMA private;
+GRANT USAGE ON SCHEMA private TO clerk;
+CREATE TABLE private.hall (id int PRIMARY KEY, stock int) PARTITION BY RANGE (id);
+CREATE TABLE private.hall_0 PARTITION OF private.hall DEFAULT;
+CREATE TABLE unreadable (LIKE private.hall INCLUDING ALL) PARTITION BY RANGE (id);
+CREATE TABLE unreadable_0 PARTITION OF unreadable DEFAULT;
+CREATE EXTENSION file_fdw;
+CREATE SERVER file FOREIGN DATA WRAPPER file_fdw;
+CREATE TABLE far (id int, stock int) PARTITION BY RANGE (id);
+CREATE TABLE far_0 PARTITION OF far FOR VALUES FROM (0) TO (10);
+CREATE FOREIGN TABLE far_1 PARTITION OF far FOR VALUES FROM (10) TO (20)
+	SERVER file OPTIONS (filename '/nowhere');
+INSERT INTO private.hall VALUES (1, 10);
+INSERT INTO unreadable VALUES (1, 10);
+INSERT INTO far VALUES (1, 10);
+SELECT purchase_attach('private.hall'), purchase_attach('unreadable'),
+	purchase_attach('far', key_column => 'id');
+GRANT SELECT, UPDATE ON private.hall, unreadable, far TO clerk;
+ALTER TABLE private.hall OWNER TO owner;
+ALTER TABLE unreadable OWNER TO owner;
+REVOKE ALL ON unreadable FROM owner;
+));
+foreach my $table ('private.hall', 'unreadable', 'far')
+{
+	my ($first, $second) = (session($node), session($node));
+	my @pid = map { ask($_, 'SELECT pg_backend_pid()') } ($first, $second);
+
+	ask($_, 'SET purchase.early_release = on') foreach ($first, $second);
+	ask($second, 'SET ROLE clerk');
+	close_gate();
+	begin_query($first, 'SELECT purchase(1, 1)');
+	wait_for_flush_of($pid[0]);
+	begin_query($second, "SELECT outcome FROM purchase_try(1, 100, '$table')");
+	wait_for_flush_of($pid[1]);
+	open_gate();
+	end_query($first);
+	is(end_query($second), 'insufficient_quantity',
+		"$table: can't be looked at: all that was written is waited for");
+	$_->quit foreach ($first, $second);
+}
+
+# an error that tells a stock, and a cart's other lines when a wait has run out
+$node->safe_psql(
+	'postgres', q(
+CREATE TABLE small (id int PRIMARY KEY, stock smallint);
+INSERT INTO small VALUES (1, 10), (2, NULL);
+SELECT purchase_attach('small');
+));
+{
+	my ($first, $second, $third) = map { session($node) } 1 .. 3;
+	my @pid = map { ask($_, 'SELECT pg_backend_pid()') } ($first, $second);
+	my @case = (
+		["SELECT purchase_restock(1, 30000, 'small')",
+			"SELECT purchase_restock(1, 30000, 'small')", 'ERROR:  22003'],
+		["BEGIN; SELECT purchase(1, 1) \\g /dev/null\nUPDATE small SET stock = NULL WHERE id = 2; COMMIT",
+			"SELECT purchase(2, 1, 'small')", 'ERROR:  22004'],
+		['SELECT purchase_restock(2, 500)',
+			"SELECT outcome FROM purchase_try_cart(ARRAY[1, 2], ARRAY[1, 1])",
+			"busy\navailable"]);
+
+	ask($_, 'SET purchase.early_release = on') foreach ($first, $second);
+	ask($second, "SET purchase.lock_wait = '1ms'");
+	foreach my $case (@case)
+	{
+		my ($sale, $query, $answer) = @$case;
+		my $busy = $answer =~ /busy/;
+
+		ask($third, 'BEGIN; UPDATE product SET name = name WHERE id = 1')
+		  if $busy;
+		close_gate();
+		begin_query($first, $sale);
+		wait_for_flush_of($pid[0]);
+		begin_query($second, $query);
+		wait_for_flush_of($pid[1]);
+		open_gate();
+		end_query($first);
+		is(end_query($second), $answer, "$query waits");
+		ask($third, 'ROLLBACK') if $busy;
+	}
+	$_->quit foreach ($first, $second, $third);
+}
+
+# A sale is as careful as each owner asks of what it sells from, and as the setting was
+# when each was made, and is at the end.
+$node->safe_psql(
+	'postgres', q(
+CREATE TABLE careful (id int PRIMARY KEY, stock int);
+CREATE VIEW careful_1 AS SELECT * FROM careful;
+CREATE VIEW careful_2 AS SELECT * FROM careful_1;
+CREATE TABLE parts (id int PRIMARY KEY, stock int) PARTITION BY RANGE (id);
+CREATE TABLE parts_0 PARTITION OF parts DEFAULT;
+CREATE TABLE parent (id int PRIMARY KEY, stock int);
+CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent);
+INSERT INTO careful VALUES (1, 100);
+INSERT INTO parts VALUES (1, 100);
+INSERT INTO child VALUES (1, 100);
+SELECT purchase_attach('careful'), purchase_attach('careful_1', key_column => 'id'),
+	purchase_attach('careful_2', key_column => 'id'), purchase_attach('parts'),
+	purchase_attach('parts_0'), purchase_attach('parent'), purchase_attach('child');
+));
 {
 	my ($first, $second) = (session($node), session($node));
 	my $pid = ask($first, 'SELECT pg_backend_pid()');
+	my $busy = sub {
+		my ($sale, $table, $title) = @_;
+
+		close_gate();
+		begin_query($first, $sale);
+		wait_for_flush_of($pid);
+		is(ask($second, "SELECT outcome FROM purchase_try(1, 1, '$table')"),
+			'busy', $title);
+		open_gate();
+		end_query($first);
+	};
 
 	ask($first, 'SET purchase.early_release = on');
-	ask($first, "SELECT purchase(1, 1, 'seats')");
-	$node->safe_psql('postgres',
-		"SELECT purchase_attach('hall', early_release => 'off')");
-	close_gate();
-	begin_query($first, "SELECT purchase(1, 1, 'seats')");
-	wait_for_flush_of($pid);
-	is(ask($second, "SELECT outcome FROM purchase_try(1, 1, 'seats')"),
-		'busy', 'a view is as careful as the table below it');
-	open_gate();
-	end_query($first);
+	foreach my $pair (
+		[ 'careful', 'careful_1' ], [ 'careful', 'careful_2' ],
+		[ 'careful_1', 'careful_2' ], [ 'parts', 'parts_0' ],
+		[ 'parts_0', 'parts' ], [ 'child', 'parent' ])
+	{
+		my ($owned, $sold) = @$pair;
+		my $attach = sub {
+			$node->safe_psql('postgres',
+				"SELECT purchase_attach('$owned', key_column => 'id', early_release => $_[0])");
+		};
+
+		ask($first, "SELECT purchase(1, 1, '$sold')");
+		$attach->("'off'");
+		$busy->("SELECT purchase(1, 1, '$sold')", $sold,
+			"$sold is sold as carefully as $owned");
+		$attach->('NULL');
+	}
+	$busy->(
+		"BEGIN; SET LOCAL purchase.early_release = off; SELECT purchase(1, 1, 'careful') \\g /dev/null\nSET LOCAL purchase.early_release = on; SELECT purchase(1, 1, 'parent') \\g /dev/null\nCOMMIT",
+		'parent', 'the most careful of two sales counts');
+	ask($first, 'SET purchase.early_release = local');
+	$busy->('SELECT sell_early(1)', 'product',
+		'and of the setting in a function and at the end');
 	$_->quit foreach ($first, $second);
+}
+
+# A page of the log is full to the end: the next one's header is not there yet.
+{
+	my $session = session($node);
+	my $at_header = 0;
+
+	ask($session, 'SET purchase.early_release = on');
+	for (my $i = 0; $i < 100 && !$at_header; $i++)
+	{
+		my $offset = q((pg_current_wal_insert_lsn() - '0/0') % 8192);
+
+		ask($session,
+			"SELECT pg_logical_emit_message(false, '', repeat('x', greatest(1, 8192 - 40 - 8 * ($i % 12) - ($offset)::int)))"
+		);
+		$at_header = ask($session, "SELECT $offset") == 24;
+		is(ask($session, 'SELECT outcome FROM purchase_try(1000, 1)'),
+			'product_not_found', 'the end of a page of the log')
+		  if $at_header;
+	}
+	ok($at_header, 'the end of a page was met');
+	$session->quit;
 }
 
 # where Citus is loaded, nothing is released early

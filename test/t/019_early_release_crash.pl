@@ -71,7 +71,7 @@ sub slow_node
 	my $node = new_node($name, %init);
 
 	create_shop($node, 1, 1000000);
-		$node->stop;
+	$node->stop;
 	start_slow($node);
 	return $node;
 }
@@ -119,7 +119,7 @@ foreach my $level ('on', 'local')
 		my $standby = PostgreSQL::Test::Cluster->new("standby_${level}_$n");
 
 		create_shop($primary, 1, 1000000);
-			$primary->backup('base');
+		$primary->backup('base');
 		$standby->init_from_backup($primary, 'base', has_streaming => 1);
 		start_slow($standby);
 		$primary->append_conf('postgresql.conf',
