@@ -131,6 +131,19 @@ compat_table_tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot,
 #endif
 }
 
+/*
+ * Pin a block of a table if it is still in the buffer where it was.
+ */
+static inline bool
+compat_read_recent_buffer(Relation rel, BlockNumber block, Buffer buffer)
+{
+#if PG_VERSION_NUM >= 160000
+	return ReadRecentBuffer(rel->rd_locator, MAIN_FORKNUM, block, buffer);
+#else
+	return ReadRecentBuffer(rel->rd_node, MAIN_FORKNUM, block, buffer);
+#endif
+}
+
 static inline void
 compat_heap_page_prune_opt(Relation rel, Buffer buffer)
 {

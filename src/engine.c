@@ -89,7 +89,7 @@ index_is_usable(Relation index)
 }
 
 /*
- * Choose the engine of a call, and open the index that the row engine needs.
+ * Choose the engine of a call.
  */
 const Engine *
 engine_choose(OpenTable *table)
@@ -102,11 +102,9 @@ engine_choose(OpenTable *table)
 	reasons = engine_sql_reasons(table->st, table->rel);
 	if (reasons == 0)
 	{
-		table->index = index_open(table->st->index, table->lockmode);
-		if (index_is_usable(table->index))
+		if (!table->st->index_may_be_new ||
+			index_is_usable(stock_table_index(table)))
 			return &engine_row;
-		index_close(table->index, NoLock);
-		table->index = NULL;
 		reasons = SQL_REASON(SQL_NEW_INDEX);
 	}
 	if (purchase_engine == ENGINE_ROW)

@@ -8,13 +8,15 @@
  * security for this user, no rules, statement triggers or transition tables, and
  * a valid, immediate, non-partial unique btree index on just the key column.
  *
- * A row is found by an index scan, as ExecIndexScan() would (row_find.c).  If
+ * A row is found by an index scan, as ExecIndexScan() would, or where the last one
+ * has found it (row_find.c).  If
  * nobody holds it and its table asks for no more than to check and to store it,
  * one heap_update() locks and writes it.  Else it is locked as by ExecLockRows()
  * (row_lock.c), and checked and written as by the logical replication worker
  * (row_check.c, row_write.c).
  *
- * Nothing is kept between calls but a RowTable, which belongs to the StockTable.
+ * Nothing is kept between calls but what belongs to the StockTable: a RowTable, and
+ * RowPlaces.
  * Everything is released by resource owner and memory context if an error is
  * thrown.
  *
@@ -34,12 +36,8 @@
 static void
 row_open(Cart *cart)
 {
-	RowState   *state = palloc0(offsetof(RowState, lines) +
-								cart->nlines * sizeof(RowLine));
-
-	state->scan = compat_index_beginscan(cart->table.rel, cart->table.index,
-										 GetActiveSnapshot());
-	cart->engine_state = state;
+	cart->engine_state = palloc0(offsetof(RowState, lines) +
+								 cart->nlines * sizeof(RowLine));
 }
 
 static void
@@ -47,7 +45,8 @@ row_close(Cart *cart)
 {
 	RowState   *state = cart->engine_state;
 
-	index_endscan(state->scan);
+	if (state->scan != NULL)
+		index_endscan(state->scan);
 	if (state->check_context != NULL)
 		FreeExprContext(state->check_context, true);
 	if (state->estate != NULL)

@@ -235,6 +235,7 @@ find_key_index(Relation rel, Form_pg_attribute att, StockTable *st)
 
 			immediate = index->rd_index->indimmediate;
 			st->index = RelationGetRelid(index);
+			st->index_may_be_new = index->rd_index->indcheckxmin;
 			key_type_init(&st->key_type, getBaseType(att->atttypid),
 						  att->attcollation,
 						  get_opfamily_member(opfamily, type, type,

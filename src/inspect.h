@@ -49,6 +49,7 @@ typedef struct StockTable
 	KeyType		key_type;
 	Oid			index;			/* of the key, unique; InvalidOid where the
 								 * relation can have none */
+	bool		index_may_be_new;	/* too new for some transactions */
 
 	char	   *stock_column;
 	AttrNumber	stock_attno;
@@ -78,6 +79,7 @@ typedef struct StockTable
 
 	/* What each engine knows of it, when it has first served it. */
 	struct RowTable *row;
+	struct RowPlace *places;
 	struct SqlTable *sql;
 } StockTable;
 

@@ -7,6 +7,7 @@
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 
 #include "key.h"
@@ -24,6 +25,7 @@ key_type_init(KeyType *kt, Oid type, Oid collation, Oid eq_operator,
 	Oid			input;
 
 	kt->type = type;
+	get_typlenbyval(type, &kt->len, &kt->byval);
 	kt->collation = collation;
 	kt->eq_operator = eq_operator;
 	kt->eq_subtype = eq_subtype;
@@ -43,6 +45,16 @@ int
 key_compare(KeyType *kt, Datum a, Datum b)
 {
 	return DatumGetInt32(FunctionCall2Coll(&kt->cmp, kt->collation, a, b));
+}
+
+/*
+ * A hash of a key's bytes, fit for no more than a guess: equal keys may differ in
+ * it, as 1.0 and 1.00 do.
+ */
+uint32
+key_hash(KeyType *kt, Datum key)
+{
+	return kt->byval ? (uint32) key : datum_image_hash(key, false, kt->len);
 }
 
 static bool

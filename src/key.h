@@ -13,6 +13,8 @@
 typedef struct KeyType
 {
 	Oid			type;			/* base type */
+	bool		byval;
+	int16		len;
 	Oid			collation;
 	FmgrInfo	input;
 	Oid			ioparam;
@@ -28,6 +30,7 @@ extern void key_type_init(KeyType *kt, Oid type, Oid collation,
 extern bool key_from_product(KeyType *kt, Datum product, Oid type, Datum *key);
 extern bool key_equals(KeyType *kt, Datum a, Datum b);
 extern int	key_compare(KeyType *kt, Datum a, Datum b);
+extern uint32 key_hash(KeyType *kt, Datum key);
 extern char *key_product_text(Datum product, Oid type);
 extern char *key_clip(char *str);
 

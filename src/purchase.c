@@ -20,6 +20,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
+#include "utils/typcache.h"
 
 #include "cart.h"
 #include "commit.h"
@@ -189,45 +190,32 @@ remaining_stock(Line *line, Datum *value)
 }
 
 /*
- * The row type that the SQL function is declared to return, which must be
- * (text, bigint).  To find it out takes longer than a refusal, so it is kept, one
- * for each type of a product key.
+ * A value of the row type that the SQL function is declared to return, which must
+ * be (text, bigint).
+ *
+ * get_call_result_type() would find out more of the type, and copy it.
  */
-static TupleDesc
-try_result_desc(FunctionCallInfo fcinfo, Oid product_type)
+static Datum
+try_result(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 {
-	static struct
-	{
-		Oid			function;
-		TupleDesc	desc;
-	}			kept[3];
-	int			i = product_type == INT8OID ? 0 : product_type == UUIDOID ? 1 : 2;
-	TupleDesc	declared;
-	MemoryContext oldcxt;
+	Oid			type = get_fn_expr_rettype(fcinfo->flinfo);
+	TupleDesc	desc;
 
-	if (kept[i].function == fcinfo->flinfo->fn_oid)
-		return kept[i].desc;
+	/* a call that is not part of an expression, as by PQfn() */
+	if (!OidIsValid(type))
+		type = get_func_rettype(fcinfo->flinfo->fn_oid);
 
-	if (get_call_result_type(fcinfo, NULL, &declared) != TYPEFUNC_COMPOSITE ||
-		declared->natts != 2 ||
-		TupleDescAttr(declared, 0)->atttypid != TEXTOID ||
-		TupleDescAttr(declared, 1)->atttypid != INT8OID)
+	desc = lookup_type_cache(type, TYPECACHE_TUPDESC)->tupDesc;
+	if (desc == NULL || desc->natts != 2 ||
+		TupleDescAttr(desc, 0)->atttypid != TEXTOID ||
+		TupleDescAttr(desc, 1)->atttypid != INT8OID)
 		elog(ERROR, "unexpected result type");
-
-	kept[i].function = InvalidOid;
-	if (kept[i].desc != NULL)
-		FreeTupleDesc(kept[i].desc);
-	kept[i].desc = NULL;
-	oldcxt = MemoryContextSwitchTo(TopMemoryContext);
-	kept[i].desc = CreateTupleDescCopy(BlessTupleDesc(declared));
-	MemoryContextSwitchTo(oldcxt);
-	kept[i].function = fcinfo->flinfo->fn_oid;
-	return kept[i].desc;
+	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
 /*
  * purchase_try(product_id, qty bigint, stock_table regclass)
- * returns (outcome text, remaining bigint)
+ * returns purchase_try_result (outcome text, remaining bigint)
  *
  * Sell, or say why not.  remaining is the stock after a sale or a refusal, and
  * NULL for a product that was not found or is busy.
@@ -247,8 +235,7 @@ try_sell(FunctionCallInfo fcinfo, Oid product_type)
 
 	values[0] = CStringGetTextDatum(outcome_name(line.outcome));
 	nulls[1] = !remaining_stock(&line, &values[1]);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(try_result_desc(fcinfo, product_type),
-													  values, nulls)));
+	PG_RETURN_DATUM(try_result(fcinfo, values, nulls));
 }
 
 /*

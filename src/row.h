@@ -51,7 +51,8 @@ typedef struct RowLine
 /* Of a call. */
 typedef struct RowState
 {
-	IndexScanDesc scan;			/* with the snapshot of the call */
+	IndexScanDesc scan;			/* with the snapshot of the call; set up by
+								 * the first look that needs it */
 	TupleTableSlot *lock_slot;	/* set up by the first lock */
 	TupleTableSlot *new_slot;	/* set up by the first write */
 	ExprState **checks;			/* set up by the first check */
@@ -78,6 +79,7 @@ extern RowTable *row_table(Cart *cart);
 extern LookResult row_look(Cart *cart, Line *line);
 extern bool row_find_latest(Cart *cart, Line *line);
 extern void row_wait_flushed(Cart *cart, Line *line);
+extern bool row_has_key(Cart *cart, Line *line);
 extern void row_take(Cart *cart, Line *line, HeapTuple version, Buffer buffer);
 
 /* row_lock.c */

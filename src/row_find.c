@@ -60,6 +60,20 @@ row_take(Cart *cart, Line *line, HeapTuple version, Buffer buffer)
 }
 
 /*
+ * Has the version that was taken the key that was asked for?
+ */
+bool
+row_has_key(Cart *cart, Line *line)
+{
+	StockTable *st = cart->table.st;
+	bool		isnull;
+	Datum		key = heap_getattr(row_of(cart, line)->version, st->key_attno,
+								   RelationGetDescr(cart->table.rel), &isnull);
+
+	return !isnull && key_equals(&st->key_type, key, line->key);
+}
+
+/*
  * Does nobody hold this version?  Asked while its page is locked.  A guess, as
  * that may change at once; and if there are several lockers, "no".
  */
@@ -126,8 +140,8 @@ is_contended(HeapTupleHeader version)
 }
 
 /*
- * Fetch the version that the scan's snapshot sees, of the row whose index
- * entry the scan has come to.
+ * Fetch the version that a snapshot sees, of the row with this root.  The root's
+ * buffer is pinned, and is so no more afterwards.
  *
  * This is index_fetch_heap(), except that it does not prune the page.  That
  * function prunes whenever less than a tenth of the page is free.  A sale would
@@ -135,44 +149,91 @@ is_contended(HeapTupleHeader version)
  * than the rest of the sale.  make_room() prunes when room is needed.
  */
 static LookResult
-fetch_row(Cart *cart, Line *line, IndexScanDesc scan)
+fetch_row(Cart *cart, Line *line, ItemPointerData root, Buffer buffer,
+		  Snapshot snapshot, bool *all_dead)
 {
 	Relation	rel = cart->table.rel;
 	RowLine    *row = row_of(cart, line);
-	ItemPointerData tid = scan->xs_heaptid;
-	Buffer		buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(&tid));
+	ItemPointerData tid = root; /* is moved along the HOT chain */
 	HeapTupleData tuple;
-	bool		all_dead;
 	LookResult	result = LOOK_NONE;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	if (heap_hot_search_buffer(&tid, rel, buffer, scan->xs_snapshot, &tuple,
-							   &all_dead, true))
+	if (heap_hot_search_buffer(&tid, rel, buffer, snapshot, &tuple, all_dead,
+							   true))
 	{
 		result = cart->verb != VERB_READ && is_free(tuple.t_data) ? LOOK_FREE :
 			LOOK_FOUND;
 		row->contended = result == LOOK_FOUND &&
 			cart->verb != VERB_READ && is_contended(tuple.t_data);
-		row->root = scan->xs_heaptid;
+		row->root = root;
 		row_take(cart, line, heap_copytuple(&tuple), buffer);
-		pgstat_count_heap_fetch(scan->indexRelation);
 	}
 	UnlockReleaseBuffer(buffer);
-
-	if (!scan->xactStartedInRecovery)
-		scan->kill_prior_tuple = all_dead;
 	return result;
 }
 
 /*
- * Find the line's row with a scan.  An MVCC scan: it takes the predicate locks
- * of SERIALIZABLE, which a dirty one would not.
+ * Where the index led to for a key.
+ *
+ * Most calls of a flash sale are for a few products, and are refused.  To search the
+ * index is more than half of such a call.  A row that is still where it was found is
+ * fetched without: the index is neither locked nor opened.
+ *
+ * It is only a guess.  The buffer may hold another page by now, and the root may
+ * have become another row's.  But a version that the snapshot sees and that has the
+ * key is the row, as the key is unique.  If there is none, the index decides.
+ */
+typedef struct RowPlace
+{
+	uint32		hash;			/* of the key */
+	Buffer		buffer;			/* InvalidBuffer for none */
+	ItemPointerData root;
+} RowPlace;
+
+#define N_PLACES 1024			/* of a table, 16 kB */
+
+static RowPlace *
+place_of(StockTable *st, uint32 hash)
+{
+	if (st->places == NULL)
+		st->places = MemoryContextAllocZero(st->cxt,
+											N_PLACES * sizeof(RowPlace));
+	return &st->places[hash % N_PLACES];
+}
+
+/*
+ * Find the line's row where it was.  Not at SERIALIZABLE, where the index scan has
+ * to take its predicate locks.
  */
 static LookResult
-find_row(Cart *cart, Line *line, IndexScanDesc scan)
+find_in_place(Cart *cart, Line *line, RowPlace *place, uint32 hash)
+{
+	LookResult	result;
+
+	if (!BufferIsValid(place->buffer) || place->hash != hash ||
+		IsolationIsSerializable() ||
+		!compat_read_recent_buffer(cart->table.rel,
+								   ItemPointerGetBlockNumber(&place->root),
+								   place->buffer))
+		return LOOK_NONE;
+
+	result = fetch_row(cart, line, place->root, place->buffer,
+					   GetActiveSnapshot(), NULL);
+	return result != LOOK_NONE && row_has_key(cart, line) ? result : LOOK_NONE;
+}
+
+/*
+ * Find the line's row with a scan, and note the place.  An MVCC scan: it takes the
+ * predicate locks of SERIALIZABLE, which a dirty one would not.
+ */
+static LookResult
+find_by_index(Cart *cart, Line *line, IndexScanDesc scan, RowPlace *place,
+			  uint32 hash)
 {
 	KeyType    *kt = &cart->table.st->key_type;
 	ScanKeyData key;
+	ItemPointer root;
 	LookResult	result = LOOK_NONE;
 
 	ScanKeyEntryInitializeWithInfo(&key, 0, 1, BTEqualStrategyNumber,
@@ -180,9 +241,45 @@ find_row(Cart *cart, Line *line, IndexScanDesc scan)
 								   line->key);
 	index_rescan(scan, &key, 1, NULL, 0);
 	while (result == LOOK_NONE &&
-		   index_getnext_tid(scan, ForwardScanDirection) != NULL)
-		result = fetch_row(cart, line, scan);
+		   (root = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
+	{
+		Buffer		buffer = ReadBuffer(cart->table.rel,
+										ItemPointerGetBlockNumber(root));
+		bool		all_dead;
+
+		result = fetch_row(cart, line, *root, buffer, scan->xs_snapshot,
+						   &all_dead);
+		if (result != LOOK_NONE)
+		{
+			place->hash = hash;
+			place->buffer = buffer;
+			place->root = *root;
+			pgstat_count_heap_fetch(scan->indexRelation);
+		}
+		if (!scan->xactStartedInRecovery)
+			scan->kill_prior_tuple = all_dead;
+	}
 	return result;
+}
+
+/*
+ * Find the line's row with the active snapshot.  The scan is begun if there is none.
+ */
+static LookResult
+find_row(Cart *cart, Line *line, IndexScanDesc *scan)
+{
+	StockTable *st = cart->table.st;
+	uint32		hash = key_hash(&st->key_type, line->key);
+	RowPlace   *place = place_of(st, hash);
+	LookResult	result = find_in_place(cart, line, place, hash);
+
+	if (result != LOOK_NONE)
+		return result;
+	if (*scan == NULL)
+		*scan = compat_index_beginscan(cart->table.rel,
+									   stock_table_index(&cart->table),
+									   GetActiveSnapshot());
+	return find_by_index(cart, line, *scan, place, hash);
 }
 
 /*
@@ -191,21 +288,20 @@ find_row(Cart *cart, Line *line, IndexScanDesc scan)
 LookResult
 row_look(Cart *cart, Line *line)
 {
-	return find_row(cart, line, ((RowState *) cart->engine_state)->scan);
+	return find_row(cart, line, &((RowState *) cart->engine_state)->scan);
 }
 
 /*
- * Look with the active snapshot, a later one.
+ * Look with a later one.
  */
 bool
 row_find_latest(Cart *cart, Line *line)
 {
-	IndexScanDesc scan = compat_index_beginscan(cart->table.rel,
-												cart->table.index,
-												GetActiveSnapshot());
-	bool		found = find_row(cart, line, scan) != LOOK_NONE;
+	IndexScanDesc scan = NULL;
+	bool		found = find_row(cart, line, &scan) != LOOK_NONE;
 
-	index_endscan(scan);
+	if (scan != NULL)
+		index_endscan(scan);
 	return found;
 }
 

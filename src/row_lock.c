@@ -16,17 +16,6 @@
 #include "compat.h"
 #include "row.h"
 
-static bool
-has_key(Cart *cart, Line *line)
-{
-	StockTable *st = cart->table.st;
-	bool		isnull;
-	Datum		key = heap_getattr(row_of(cart, line)->version, st->key_attno,
-								   RelationGetDescr(cart->table.rel), &isnull);
-
-	return !isnull && key_equals(&st->key_type, key, line->key);
-}
-
 /*
  * Lock the version that was looked at.  Where the isolation level allows it, it is
  * the latest version that is locked: moved tells whether that is another one.
@@ -167,7 +156,7 @@ lock_looked_at(Cart *cart, Line *line, bool wait, Queue *queue,
 	{
 		case TM_Ok:
 			*result = LOCK_OK;
-			return !moved || has_key(cart, line);
+			return !moved || row_has_key(cart, line);
 
 		case TM_WouldBlock:
 			*result = LOCK_BUSY;

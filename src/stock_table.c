@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -264,6 +265,18 @@ stock_table_open(OpenTable *table, Oid self, Oid relid, bool for_update)
 	table->st = lookup(self, table->rel);
 	table->index = NULL;
 	check_rights(table, for_update);
+}
+
+/*
+ * The index of the key, for the row engine.  It is opened, and locked as the table
+ * is, when it is first needed: a refusal may do without.
+ */
+Relation
+stock_table_index(OpenTable *table)
+{
+	if (table->index == NULL)
+		table->index = index_open(table->st->index, table->lockmode);
+	return table->index;
 }
 
 void

@@ -20,11 +20,12 @@ typedef struct OpenTable
 	Relation	rel;
 	LOCKMODE	lockmode;
 	OneRelation range;			/* as the executor wants it */
-	Relation	index;			/* of the key; NULL unless for the row engine */
+	Relation	index;			/* of the key; see stock_table_index() */
 } OpenTable;
 
 extern void stock_table_open(OpenTable *table, Oid self, Oid relid,
 							 bool for_update);
+extern Relation stock_table_index(OpenTable *table);
 extern void stock_table_close(OpenTable *table);
 
 #pragma GCC visibility pop

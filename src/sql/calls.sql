@@ -29,26 +29,31 @@ CREATE FUNCTION purchase(product_id text, qty bigint,
 COMMENT ON FUNCTION purchase(text, bigint, regclass) IS
     'sells a quantity of a product and returns what remains, or raises SK001 (product not found), SK002 (out of stock), SK003 (insufficient quantity) or 55P03 (busy)';
 
+--
+-- A type with a name: for OUT parameters, PostgreSQL would put the row type
+-- together anew in each call.
+--
+CREATE TYPE purchase_try_result AS (outcome text, remaining bigint);
+COMMENT ON TYPE purchase_try_result IS
+    'what became of a product that was to be sold, and how many are left of it';
+
 CREATE FUNCTION purchase_try(product_id bigint, qty bigint,
-    stock_table regclass DEFAULT NULL,
-    OUT outcome text, OUT remaining bigint)
-    AS 'MODULE_PATHNAME', 'purchase_try_bigint'
+    stock_table regclass DEFAULT NULL)
+    RETURNS purchase_try_result AS 'MODULE_PATHNAME', 'purchase_try_bigint'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION purchase_try(bigint, bigint, regclass) IS
     'sells a quantity of a product, or says why not without raising: sold, product_not_found, out_of_stock, insufficient_quantity or busy';
 
 CREATE FUNCTION purchase_try(product_id uuid, qty bigint,
-    stock_table regclass DEFAULT NULL,
-    OUT outcome text, OUT remaining bigint)
-    AS 'MODULE_PATHNAME', 'purchase_try_uuid'
+    stock_table regclass DEFAULT NULL)
+    RETURNS purchase_try_result AS 'MODULE_PATHNAME', 'purchase_try_uuid'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION purchase_try(uuid, bigint, regclass) IS
     'sells a quantity of a product, or says why not without raising: sold, product_not_found, out_of_stock, insufficient_quantity or busy';
 
 CREATE FUNCTION purchase_try(product_id text, qty bigint,
-    stock_table regclass DEFAULT NULL,
-    OUT outcome text, OUT remaining bigint)
-    AS 'MODULE_PATHNAME', 'purchase_try_text'
+    stock_table regclass DEFAULT NULL)
+    RETURNS purchase_try_result AS 'MODULE_PATHNAME', 'purchase_try_text'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION purchase_try(text, bigint, regclass) IS
     'sells a quantity of a product, or says why not without raising: sold, product_not_found, out_of_stock, insufficient_quantity or busy';

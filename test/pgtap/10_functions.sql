@@ -21,6 +21,15 @@ SELECT has_function('purchase_attach', ARRAY['regclass', 'name', 'name', 'boolea
 SELECT has_function('purchase_guard', ARRAY['regclass', 'boolean']);
 SELECT has_function('purchase_detach', ARRAY['regclass']);
 SELECT has_view('purchase_stock_tables');
+SELECT results_eq($$ SELECT attname, atttypid::regtype FROM pg_attribute
+    WHERE attrelid = 'purchase_try_result'::regclass ORDER BY attnum $$,
+    $$ VALUES ('outcome'::name, 'text'::regtype), ('remaining', 'bigint') $$,
+    'what purchase_try returns has a type');
+SELECT is_empty($$ SELECT signature FROM ours WHERE proname = 'purchase_try'
+    AND (prorettype <> 'purchase_try_result'::regtype OR proargmodes IS NOT NULL) $$,
+    'and a name, which makes a call cheaper than OUT parameters');
+SELECT isnt(obj_description('purchase_try_result'::regtype, 'pg_type'), NULL,
+    'and a comment');
 
 SELECT is_empty($$ SELECT signature FROM ours
     WHERE proisstrict AND proname <> 'purchase_stock_table_engine' $$,
