@@ -43,7 +43,9 @@ typedef struct RowLine
 {
 	HeapTuple	version;		/* copy of what was looked at, or locked */
 	ItemPointerData root;		/* where its index entry points to */
-	bool		contended;		/* another transaction holds it, or was faster */
+	TransactionId holder;		/* another transaction that is in the way */
+	bool		own;			/* we are in the way of others */
+	bool		contended;		/* there is a holder, or somebody was faster */
 	bool		crowded;		/* its page was nearly full */
 	XLogRecPtr	page_lsn;		/* the last change of its page */
 } RowLine;

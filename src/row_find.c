@@ -88,55 +88,51 @@ is_free(HeapTupleHeader version)
 }
 
 /*
- * The same for a row with several lockers, which order lines make of a hot product.
- *
- * No, if one of them is this transaction, whatever its lock.  FOR KEY SHARE is not in
- * the way of the backends that queue, but it may be in the way of one that wants the
- * row FOR UPDATE, and for which the head of the queue waits.
+ * Consider one of the transactions that hold a version of a line's row.  FOR KEY
+ * SHARE is in the way only of FOR UPDATE.
  */
-static bool
-is_contended_multi(HeapTupleHeader version)
+static void
+note_holder(StockTable *st, RowLine *row, TransactionId xid, bool key_share)
 {
-	MultiXactMember *members;
-	int			n;
-	bool		others = false;
-	bool		own = false;
-
-	if (HEAP_LOCKED_UPGRADED(version->t_infomask))
-		return false;
-	n = GetMultiXactIdMembers(HeapTupleHeaderGetRawXmax(version), &members,
-							  false,
-							  HEAP_XMAX_IS_LOCKED_ONLY(version->t_infomask));
-	for (int i = 0; i < n && !own; i++)
-	{
-		if (TransactionIdIsCurrentTransactionId(members[i].xid))
-			own = true;
-		else if (members[i].status > MultiXactStatusForKeyShare && !others)
-			others = TransactionIdIsInProgress(members[i].xid);
-	}
-	if (n > 0)
-		pfree(members);
-	return others && !own;
+	if (key_share && !st->stock_in_key)
+		return;
+	if (TransactionIdIsCurrentTransactionId(xid))
+		row->own = true;
+	else if (!TransactionIdIsValid(row->holder) &&
+			 TransactionIdIsInProgress(xid))
+		row->holder = xid;
 }
 
 /*
- * Is another transaction about to commit a new version of this row, or does it
- * hold a lock that an update has to wait for?  Asked while its page is locked.
+ * Find out who holds a version in a way that a sale has to wait for.  It must agree
+ * with heap_lock_tuple(), or row_lock() would try again and again.  Asked while the
+ * version's page is locked.
  */
-static bool
-is_contended(HeapTupleHeader version)
+static void
+find_holder(StockTable *st, RowLine *row, HeapTupleHeader version)
 {
 	TransactionId xmax = HeapTupleHeaderGetRawXmax(version);
+	bool		locked_only = HEAP_XMAX_IS_LOCKED_ONLY(version->t_infomask);
+	MultiXactMember *members;
+	int			n;
 
-	if (version->t_infomask & HEAP_XMAX_INVALID)
-		return false;
-	if (version->t_infomask & HEAP_XMAX_IS_MULTI)
-		return is_contended_multi(version);
-	if (HEAP_XMAX_IS_LOCKED_ONLY(version->t_infomask) &&
-		HEAP_XMAX_IS_KEYSHR_LOCKED(version->t_infomask))
-		return false;
-	return !TransactionIdIsCurrentTransactionId(xmax) &&
-		TransactionIdIsInProgress(xmax);
+	row->holder = InvalidTransactionId;
+	row->own = false;
+	if ((version->t_infomask & HEAP_XMAX_INVALID) ||
+		HEAP_LOCKED_UPGRADED(version->t_infomask))
+		return;
+	if ((version->t_infomask & HEAP_XMAX_IS_MULTI) == 0)
+	{
+		note_holder(st, row, xmax, locked_only &&
+					HEAP_XMAX_IS_KEYSHR_LOCKED(version->t_infomask));
+		return;
+	}
+	n = GetMultiXactIdMembers(xmax, &members, false, locked_only);
+	for (int i = 0; i < n; i++)
+		note_holder(st, row, members[i].xid,
+					members[i].status == MultiXactStatusForKeyShare);
+	if (n > 0)
+		pfree(members);
 }
 
 /*
@@ -164,12 +160,18 @@ fetch_row(Cart *cart, Line *line, ItemPointerData root, Buffer buffer,
 	{
 		result = cart->verb != VERB_READ && is_free(tuple.t_data) ? LOOK_FREE :
 			LOOK_FOUND;
-		row->contended = result == LOOK_FOUND &&
-			cart->verb != VERB_READ && is_contended(tuple.t_data);
+		if (cart->verb != VERB_READ)
+			find_holder(cart->table.st, row, tuple.t_data);
+		row->contended = TransactionIdIsValid(row->holder);
 		row->root = root;
 		row_take(cart, line, heap_copytuple(&tuple), buffer);
 	}
-	UnlockReleaseBuffer(buffer);
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+
+	/* the row has left this page: others need not come here again */
+	if (result == LOOK_NONE && cart->verb != VERB_READ)
+		compat_heap_page_prune_opt(rel, buffer);
+	ReleaseBuffer(buffer);
 	return result;
 }
 

@@ -9,6 +9,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -19,36 +20,32 @@
 /*
  * Lock the version that was looked at.  Where the isolation level allows it, it is
  * the latest version that is locked: moved tells whether that is another one.
+ *
+ * This never waits, see Queue.  LockWaitError would raise heapam's own error for a
+ * busy row.
  */
 static TM_Result
-lock_version(Cart *cart, Line *line, bool wait, bool *moved)
+lock_version(Cart *cart, Line *line, bool *moved)
 {
 	RowState   *state = cart->engine_state;
 	Relation	rel = cart->table.rel;
 	RowLine    *row = row_of(cart, line);
-	int			flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
 	ItemPointerData tid = row->version->t_self; /* is moved along the update
 												 * chain */
 	TM_FailureData tmfd;
 	TM_Result	result;
 
-	if (!IsolationUsesXactSnapshot())
-		flags |= TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
-
 	if (state->lock_slot == NULL)
 		state->lock_slot = MakeSingleTupleTableSlot(RelationGetDescr(rel),
 													table_slot_callbacks(rel));
 
-	/*
-	 * LockWaitSkip and not LockWaitError, which would raise heapam's own
-	 * error for a busy row.
-	 */
 	result = table_tuple_lock(rel, &tid, GetActiveSnapshot(),
 							  state->lock_slot, GetCurrentCommandId(false),
 							  cart->table.st->stock_in_key ?
 							  LockTupleExclusive : LockTupleNoKeyExclusive,
-							  wait ? LockWaitBlock : LockWaitSkip,
-							  flags, &tmfd);
+							  LockWaitSkip,
+							  IsolationUsesXactSnapshot() ? 0 :
+							  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &tmfd);
 	if (result == TM_Ok)
 	{
 		Buffer		buffer =
@@ -81,10 +78,19 @@ lock_version(Cart *cart, Line *line, bool wait, bool *moved)
  * queue.  An update that is not HOT gives the row a new root, and backends that come
  * later use another queue.  Then two backends wait for the row; that does no harm.
  *
- * The lock adds no deadlock.  Only a backend that waits for the row holds it, so to
- * wait for the queue means to wait for the holder of the row.  The holder itself
- * never joins the queue of its row: is_contended() says no for it.  A transaction
- * holds at most one of these locks, and none after a call.
+ * The lock adds no deadlock, because of three rules:
+ *
+ *	1. Who has it waits only for a transaction that has a lock on the row in the way
+ *	   of a sale.  It does not wait for core's tuple lock: another backend may hold
+ *	   that while it waits, say for the order line of one that queues here.
+ *	2. Who has a lock in the way of a sale does not queue.  An order line's FOR KEY
+ *	   SHARE is not in the way, unless sales lock FOR UPDATE.
+ *	3. All in a queue want the row locked in the same way.
+ *
+ * So to wait in the queue means to wait for somebody else, for whom one would wait
+ * without a queue, too.  That is not so at REPEATABLE READ, where a transaction fails
+ * as soon as the first holder commits: it does not queue.  A transaction holds at
+ * most one of these locks, and none after a call.
  *
  * The lock's type belonged to a module that PostgreSQL no longer has, so it can't
  * collide with advisory locks.
@@ -95,13 +101,20 @@ typedef struct Queue
 	ItemPointerData root;
 } Queue;
 
+/*
+ * While an index that contains the stock is built CONCURRENTLY, some know of it and
+ * lock FOR UPDATE, and others do not.  No offset on a page is so large.
+ */
+#define QUEUE_FOR_UPDATE 0x8000
+
 static void
 set_queue_tag(LOCKTAG *tag, Cart *cart, ItemPointer root)
 {
 	tag->locktag_field1 = MyDatabaseId;
 	tag->locktag_field2 = RelationGetRelid(cart->table.rel);
 	tag->locktag_field3 = ItemPointerGetBlockNumber(root);
-	tag->locktag_field4 = ItemPointerGetOffsetNumber(root);
+	tag->locktag_field4 = ItemPointerGetOffsetNumber(root) |
+		(cart->table.st->stock_in_key ? QUEUE_FOR_UPDATE : 0);
 	tag->locktag_type = LOCKTAG_USERLOCK;
 	tag->locktag_lockmethodid = USER_LOCKMETHOD;
 }
@@ -119,7 +132,7 @@ leave_queue(Cart *cart, Queue *queue)
 }
 
 /*
- * Wait for the head of the row's queue.  False if it was reached before.
+ * Join the row's queue, and wait until we are its first.  False if we are already.
  */
 static bool
 join_queue(Cart *cart, Line *line, Queue *queue)
@@ -138,9 +151,28 @@ join_queue(Cart *cart, Line *line, Queue *queue)
 }
 
 /*
+ * Wait for our turn, and when it has come, for the holder of the row.  False if there
+ * is nothing to wait for.
+ */
+static bool
+wait_for_row(Cart *cart, Line *line, Queue *queue)
+{
+	RowLine    *row = row_of(cart, line);
+
+	if (row->contended && !row->own && !IsolationUsesXactSnapshot() &&
+		join_queue(cart, line, queue))
+		return true;
+	if (!TransactionIdIsValid(row->holder))
+		return false;
+	XactLockTableWait(row->holder, cart->table.rel, &row->version->t_self,
+					  XLTW_Lock);
+	return true;
+}
+
+/*
  * Lock the version that was looked at, or where the isolation level allows it,
- * the latest one.  False if what was looked at is stale: we have waited in the
- * queue meanwhile, or it is gone, or has got another key.
+ * the latest one.  False if what was looked at is stale: we have waited meanwhile,
+ * or it is gone, or has got another key.
  */
 static bool
 lock_looked_at(Cart *cart, Line *line, bool wait, Queue *queue,
@@ -148,11 +180,10 @@ lock_looked_at(Cart *cart, Line *line, bool wait, Queue *queue,
 {
 	bool		moved;
 
-	if (wait && row_of(cart, line)->contended &&
-		join_queue(cart, line, queue) && !IsolationUsesXactSnapshot())
+	if (wait && wait_for_row(cart, line, queue))
 		return false;
 
-	switch (lock_version(cart, line, wait, &moved))
+	switch (lock_version(cart, line, &moved))
 	{
 		case TM_Ok:
 			*result = LOCK_OK;
@@ -160,7 +191,7 @@ lock_looked_at(Cart *cart, Line *line, bool wait, Queue *queue,
 
 		case TM_WouldBlock:
 			*result = LOCK_BUSY;
-			return true;
+			return !wait;
 
 		case TM_Updated:
 		case TM_Deleted:
