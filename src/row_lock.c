@@ -21,11 +21,13 @@
  * Lock the version that was looked at.  Where the isolation level allows it, it is
  * the latest version that is locked: moved tells whether that is another one.
  *
- * This never waits, see Queue.  LockWaitError would raise heapam's own error for a
+ * Who may queue waits before, for the holder that the look has found, see Queue.  At
+ * REPEATABLE READ nobody queues, and heapam may have to wait for more than a holder of
+ * the version, which is an old one.  LockWaitError would raise heapam's own error for a
  * busy row.
  */
 static TM_Result
-lock_version(Cart *cart, Line *line, bool *moved)
+lock_version(Cart *cart, Line *line, bool wait, bool *moved)
 {
 	RowState   *state = cart->engine_state;
 	Relation	rel = cart->table.rel;
@@ -43,7 +45,8 @@ lock_version(Cart *cart, Line *line, bool *moved)
 							  state->lock_slot, GetCurrentCommandId(false),
 							  cart->table.st->stock_in_key ?
 							  LockTupleExclusive : LockTupleNoKeyExclusive,
-							  LockWaitSkip,
+							  wait && IsolationUsesXactSnapshot() ?
+							  LockWaitBlock : LockWaitSkip,
 							  IsolationUsesXactSnapshot() ? 0 :
 							  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &tmfd);
 	if (result == TM_Ok)
@@ -159,8 +162,9 @@ wait_for_row(Cart *cart, Line *line, Queue *queue)
 {
 	RowLine    *row = row_of(cart, line);
 
-	if (row->contended && !row->own && !IsolationUsesXactSnapshot() &&
-		join_queue(cart, line, queue))
+	if (IsolationUsesXactSnapshot())
+		return false;
+	if (row->contended && !row->own && join_queue(cart, line, queue))
 		return true;
 	if (!TransactionIdIsValid(row->holder))
 		return false;
@@ -183,7 +187,7 @@ lock_looked_at(Cart *cart, Line *line, bool wait, Queue *queue,
 	if (wait && wait_for_row(cart, line, queue))
 		return false;
 
-	switch (lock_version(cart, line, &moved))
+	switch (lock_version(cart, line, wait, &moved))
 	{
 		case TM_Ok:
 			*result = LOCK_OK;
