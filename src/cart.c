@@ -194,11 +194,9 @@ lock_and_wait(Cart *cart, Line *line)
 static void
 wait_until_flushed(Cart *cart, Line *line)
 {
-	if (!commit_is_to_be_durable() || line->outcome == OUTCOME_BUSY)
-		return;
 	if (line->outcome == OUTCOME_PRODUCT_NOT_FOUND)
 		commit_wait_all_flushed();	/* who sold may have deleted it, too */
-	else
+	else if (line->outcome != OUTCOME_BUSY)
 		cart->engine->wait_flushed(cart, line);
 }
 
@@ -612,8 +610,7 @@ cart_try_sell(Cart *cart)
 	FreeErrorData(error);
 
 	/* it is no longer known what the other lines rest on */
-	if (commit_is_to_be_durable())
-		commit_wait_all_flushed();
+	commit_wait_all_flushed();
 
 	/*
 	 * The wait ran out before the later lines were locked.  At REPEATABLE

@@ -225,8 +225,8 @@ commit_early(EarlyRelease level)
  * Must what this session answers be durable?  Not if it asks for no durable commits
  * either.  And a standby shows only what was flushed.
  */
-bool
-commit_is_to_be_durable(void)
+static bool
+is_to_be_durable(void)
 {
 	return synchronous_commit > SYNCHRONOUS_COMMIT_OFF && !RecoveryInProgress();
 }
@@ -255,7 +255,7 @@ end_of_log(void)
 bool
 commit_all_flushed(void)
 {
-	return !XLogNeedsFlush(end_of_log());
+	return !is_to_be_durable() || !XLogNeedsFlush(end_of_log());
 }
 
 /*
@@ -266,7 +266,7 @@ commit_all_flushed(void)
 void
 commit_wait_all_flushed(void)
 {
-	if (purchase_early_release > EARLY_RELEASE_OFF)
+	if (is_to_be_durable() && purchase_early_release > EARLY_RELEASE_OFF)
 		XLogFlush(end_of_log());
 }
 
@@ -306,7 +306,8 @@ commit_wait_flushed(HeapTupleHeader version, XLogRecPtr page_lsn)
 {
 	TransactionId xmin = HeapTupleHeaderGetRawXmin(version);
 
-	if (HeapTupleHeaderXminCommitted(version) && !XLogNeedsFlush(page_lsn))
+	if (!is_to_be_durable() ||
+		(HeapTupleHeaderXminCommitted(version) && !XLogNeedsFlush(page_lsn)))
 		return;
 	if (HeapTupleHeaderXminFrozen(version) ||
 		!TransactionIdIsCurrentTransactionId(xmin))

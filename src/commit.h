@@ -23,7 +23,6 @@ extern const struct config_enum_entry early_release_options[];
 
 extern bool commit_parse_level(const char *str, EarlyRelease *level);
 extern void commit_early(EarlyRelease level);
-extern bool commit_is_to_be_durable(void);
 extern void commit_wait_flushed(HeapTupleHeader version, XLogRecPtr page_lsn);
 extern void commit_wait_all_flushed(void);
 extern bool commit_all_flushed(void);

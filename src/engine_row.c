@@ -9,16 +9,14 @@
  * a valid, immediate, non-partial unique btree index on just the key column.
  *
  * A row is found by an index scan, as ExecIndexScan() would, or where the last one
- * has found it (row_find.c).  If
- * nobody holds it and its table asks for no more than to check and to store it,
- * one heap_update() locks and writes it.  Else it is locked as by ExecLockRows()
- * (row_lock.c), and checked and written as by the logical replication worker
- * (row_check.c, row_write.c).
+ * has found it (row_find.c).  If nobody holds it and its table asks for no more than
+ * to check and to store it, one heap_update() locks and writes it.  Else it is locked
+ * as by ExecLockRows() (row_lock.c), and checked and written as by the logical
+ * replication worker (row_check.c, row_write.c).
  *
  * Nothing is kept between calls but what belongs to the StockTable: a RowTable, and
- * RowPlaces.
- * Everything is released by resource owner and memory context if an error is
- * thrown.
+ * RowPlaces.  Everything is released by resource owner and memory context if an error
+ * is thrown.
  *
  * No heap page stays pinned between look, lock and write: what an active snapshot
  * sees, or a lock of ours holds, nobody prunes.

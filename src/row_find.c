@@ -166,12 +166,7 @@ fetch_row(Cart *cart, Line *line, ItemPointerData root, Buffer buffer,
 		row->root = root;
 		row_take(cart, line, heap_copytuple(&tuple), buffer);
 	}
-	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-
-	/* the row has left this page: others need not come here again */
-	if (result == LOOK_NONE && cart->verb != VERB_READ)
-		compat_heap_page_prune_opt(rel, buffer);
-	ReleaseBuffer(buffer);
+	UnlockReleaseBuffer(buffer);
 	return result;
 }
 
