@@ -95,14 +95,53 @@ sub set_citus
 	return;
 }
 
-sub wait_for_flush_of
-{
-	my ($pid) = @_;
+# A session, of which it is known which backend serves it.
+my %pid;
 
+sub open_session
+{
+	my $session = session($node);
+
+	$pid{$session} = ask($session, 'SELECT pg_backend_pid()');
+	return $session;
+}
+
+# Begin a query, and wait until it waits for the flush.
+sub begin_flush
+{
+	my ($session, $query) = @_;
+
+	begin_query($session, $query);
 	$node->poll_query_until('postgres',
-		"SELECT $waits FROM pg_stat_activity WHERE pid = $pid")
-	  or die "backend $pid does not wait for the flush";
+		"SELECT $waits FROM pg_stat_activity WHERE pid = $pid{$session}")
+	  or die "'$query' does not wait for the flush";
 	return;
+}
+
+# While what one session sells is flushed, another's query waits, too.  Returns both
+# answers.
+sub both_wait
+{
+	my ($first, $sale, $second, $query) = @_;
+
+	close_gate();
+	begin_flush($first, $sale);
+	begin_flush($second, $query);
+	open_gate();
+	return (end_query($first), end_query($second));
+}
+
+# While what one session sells is flushed, another finds it busy.  Returns the first
+# one's answer.
+sub is_busy
+{
+	my ($first, $sale, $second, $query, $title) = @_;
+
+	close_gate();
+	begin_flush($first, $sale);
+	is(ask($second, $query), 'busy', $title);
+	open_gate();
+	return end_query($first);
 }
 
 sub stock
@@ -115,8 +154,7 @@ sub stock
 foreach my $engine ('auto', 'sql')
 {
 	local $ENV{PGOPTIONS} = "-c purchase.engine=$engine";
-	my @session = map { session($node) } 1 .. 3;
-	my @pid = map { ask($_, 'SELECT pg_backend_pid()') } @session;
+	my @session = map { open_session() } 1 .. 3;
 	my ($first, $second, $third) = @session;
 	my $n = $engine eq 'auto' ? 1 : 5;
 
@@ -125,11 +163,9 @@ foreach my $engine ('auto', 'sql')
 	# two sell the same product, and neither is told
 	ask($_, 'SET purchase.early_release = on') foreach @session;
 	close_gate();
-	begin_query($first, "SELECT purchase($n, 1)");
-	wait_for_flush_of($pid[0]);
+	begin_flush($first, "SELECT purchase($n, 1)");
 	is(stock($n), 99, "$engine: others see a sale that is not durable");
-	begin_query($second, "SELECT outcome FROM purchase_try($n, 1)");
-	wait_for_flush_of($pid[1]);
+	begin_flush($second, "SELECT outcome FROM purchase_try($n, 1)");
 	is(stock($n), 98, "$engine: and sell the product");
 	open_gate();
 	is(end_query($first), 99, "$engine: both are told when it is durable");
@@ -143,15 +179,10 @@ foreach my $engine ('auto', 'sql')
 		"outcome FROM purchase_try_cart(ARRAY[$n, 9], ARRAY[1000, 1])")
 	{
 		my $before = stock($n);
+		my ($sold, $answer) =
+		  both_wait($first, "SELECT purchase($n, 1)", $third, "SELECT $query");
 
-		close_gate();
-		begin_query($first, "SELECT purchase($n, 1)");
-		wait_for_flush_of($pid[0]);
-		begin_query($third, "SELECT $query");
-		wait_for_flush_of($pid[2]);
-		open_gate();
-		is(end_query($first), $before - 1, "$engine: sold");
-		my $answer = end_query($third);
+		is($sold, $before - 1, "$engine: sold");
 		is( $answer,
 			$query =~ /available/ ? $before - 1
 			: $query =~ /^purchase/ ? 'ERROR:  SK003'
@@ -162,8 +193,7 @@ foreach my $engine ('auto', 'sql')
 
 	# what rests on nothing new does not wait, nor does who asks for no durability
 	close_gate();
-	begin_query($first, "SELECT purchase($n, 1)");
-	wait_for_flush_of($pid[0]);
+	begin_flush($first, "SELECT purchase($n, 1)");
 	is(ask($third, "SELECT outcome FROM purchase_try($n + 1, 1000)"),
 		'insufficient_quantity',
 		"$engine: another product's refusal does not wait");
@@ -173,8 +203,7 @@ foreach my $engine ('auto', 'sql')
 			"SET synchronous_commit = off; SELECT outcome FROM purchase_try($n, 1000)"),
 		'insufficient_quantity', "$engine: nor with synchronous_commit = off");
 	ask($third, 'RESET synchronous_commit');
-	begin_query($third, 'SELECT outcome FROM purchase_try(1000, 1)');
-	wait_for_flush_of($pid[2]);
+	begin_flush($third, 'SELECT outcome FROM purchase_try(1000, 1)');
 	is( ask($second,
 			"BEGIN; UPDATE product SET name = 'x' WHERE id = $n; SELECT purchase_available($n); ROLLBACK"
 		),
@@ -185,8 +214,7 @@ foreach my $engine ('auto', 'sql')
 	is(end_query($third), 'product_not_found',
 		"$engine: a product that is not there may have been deleted: that waits");
 	close_gate();
-	begin_query($first, "SELECT purchase($n, 1)");
-	wait_for_flush_of($pid[0]);
+	begin_flush($first, "SELECT purchase($n, 1)");
 	is( ask($second,
 			"SET purchase.early_release = off; SELECT outcome FROM purchase_try(1000, 1)"),
 		'product_not_found', "$engine: but not for who doesn't use early release");
@@ -196,11 +224,9 @@ foreach my $engine ('auto', 'sql')
 
 	# a version that was frozen meanwhile
 	close_gate();
-	begin_query($first, "SELECT purchase($n, 1)");
-	wait_for_flush_of($pid[0]);
+	begin_flush($first, "SELECT purchase($n, 1)");
 	$node->safe_psql('postgres', 'VACUUM (FREEZE) product');
-	begin_query($third, "SELECT purchase_available($n)");
-	wait_for_flush_of($pid[2]);
+	begin_flush($third, "SELECT purchase_available($n)");
 	open_gate();
 	is(end_query($third), end_query($first), "$engine: frozen: that waits");
 
@@ -211,41 +237,29 @@ foreach my $engine ('auto', 'sql')
 		'SET purchase.early_release = on; SET synchronous_commit = local; SET purchase.early_release = local')
 	{
 		ask($first, $careful);
-		close_gate();
-		begin_query($first, "SELECT purchase($n, 1)");
-		wait_for_flush_of($pid[0]);
-		is(ask($second, "SELECT outcome FROM purchase_try($n, 1)"),
-			'busy', "$engine: $careful: the row is locked during the flush");
-		open_gate();
-		end_query($first);
+		is_busy($first, "SELECT purchase($n, 1)",
+			$second, "SELECT outcome FROM purchase_try($n, 1)",
+			"$engine: $careful: the row is locked during the flush");
 	}
 	ask($first, 'RESET synchronous_commit; SET purchase.early_release = on');
 	$node->safe_psql('postgres',
 		"SELECT purchase_attach('product', early_release => 'local')");
-	close_gate();
-	begin_query($first, "SELECT purchase($n, 1)");
-	wait_for_flush_of($pid[0]);
-	is(ask($second, "SELECT outcome FROM purchase_try($n, 1)"),
-		'busy', "$engine: a table's owner may ask for more care");
-	open_gate();
-	end_query($first);
+	is_busy($first, "SELECT purchase($n, 1)",
+		$second, "SELECT outcome FROM purchase_try($n, 1)",
+		"$engine: a table's owner may ask for more care");
 	$node->safe_psql('postgres',
 		"SELECT purchase_attach('product', early_release => 'on')");
 
 	# a function can't decide for the transaction that calls it
 	ask($first, 'SET purchase.early_release = off');
-	close_gate();
-	begin_query($first, "SELECT sell_early($n)");
-	wait_for_flush_of($pid[0]);
-	is(ask($second, "SELECT outcome FROM purchase_try($n, 1)"),
-		'busy', "$engine: a function with the setting changes nothing");
-	open_gate();
-	end_query($first);
+	is_busy($first, "SELECT sell_early($n)",
+		$second, "SELECT outcome FROM purchase_try($n, 1)",
+		"$engine: a function with the setting changes nothing");
 	ask($first, 'SET purchase.early_release = on');
 
 	# as durable as the session asks, whatever that is
 	ask($first, "SET synchronous_commit = $_"), close_gate(),
-	  begin_query($first, "SELECT purchase($n, 1)"), wait_for_flush_of($pid[0]),
+	  begin_flush($first, "SELECT purchase($n, 1)"),
 	  is(ask($second, "SET synchronous_commit = off; SELECT outcome FROM purchase_try($n, 1)"),
 		'sold', "$engine: synchronous_commit = $_: free, and the next is told at once if it asks for that"),
 	  open_gate(), end_query($first)
@@ -263,14 +277,11 @@ foreach my $engine ('auto', 'sql')
 		"BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT purchase($n, 1) \\g /dev/null\nCOMMIT");
 	foreach my $way (@ways)
 	{
-		close_gate();
-		begin_query($first, $way);
-		wait_for_flush_of($pid[0]);
-		begin_query($second, "SELECT outcome FROM purchase_try($n, 1)");
-		wait_for_flush_of($pid[1]);
-		open_gate();
-		is(end_query($first), '', "$engine: $way");
-		is(end_query($second), 'sold', "$engine: and the row was free");
+		my ($done, $outcome) = both_wait($first, $way, $second,
+			"SELECT outcome FROM purchase_try($n, 1)");
+
+		is($done, '', "$engine: $way");
+		is($outcome, 'sold', "$engine: and the row was free");
 	}
 
 	# what keeps its lock: a prepared transaction, and one with DDL
@@ -278,13 +289,9 @@ foreach my $engine ('auto', 'sql')
 		"BEGIN; SELECT purchase($n, 1) \\g /dev/null\nPREPARE TRANSACTION 'p'",
 		"BEGIN; SELECT purchase($n, 1) \\g /dev/null\nALTER TABLE other ALTER n SET NOT NULL; COMMIT")
 	{
-		close_gate();
-		begin_query($first, $way);
-		wait_for_flush_of($pid[0]);
-		is(ask($second, "SELECT outcome FROM purchase_try($n, 1)"),
-			'busy', "$engine: not early: $way");
-		open_gate();
-		is(end_query($first), '', "$engine: done");
+		is(is_busy($first, $way,
+			$second, "SELECT outcome FROM purchase_try($n, 1)",
+			"$engine: not early: $way"), '', "$engine: done");
 		ask($first, "COMMIT PREPARED 'p'") if $way =~ /PREPARE/;
 	}
 
@@ -322,8 +329,7 @@ foreach my $engine ('auto', 'sql')
 		}
 		like(ask($first, $query), qr/$answer/, "$engine: $query");
 		close_gate();
-		begin_query($first, 'UPDATE other SET n = n + 1');
-		wait_for_flush_of($pid[0]);
+		begin_flush($first, 'UPDATE other SET n = n + 1');
 		is(sqlstate($node, "SET lock_timeout = '1ms'; UPDATE other SET n = 0"),
 			'55P03', "$engine: and the next transaction is durable before others get its rows");
 		open_gate();
@@ -364,19 +370,13 @@ GRANT SELECT (no, free), UPDATE (free) ON seats, seats_of_a_trigger TO clerk;
 ));
 foreach my $table ('hall', 'seats', 'seats_of_a_trigger', 'secured')
 {
-	my ($first, $second) = (session($node), session($node));
-	my @pid = map { ask($_, 'SELECT pg_backend_pid()') } ($first, $second);
+	my ($first, $second) = (open_session(), open_session());
 
 	ask($_, 'SET purchase.early_release = on; SET ROLE clerk')
 	  foreach ($first, $second);
-	close_gate();
-	begin_query($first, "SELECT purchase(1, 1, '$table')");
-	wait_for_flush_of($pid[0]);
-	begin_query($second, "SELECT outcome FROM purchase_try(1, 100, '$table')");
-	wait_for_flush_of($pid[1]);
-	open_gate();
-	end_query($first);
-	is(end_query($second), 'insufficient_quantity', "$table: a refusal waits");
+	my (undef, $outcome) = both_wait($first, "SELECT purchase(1, 1, '$table')",
+		$second, "SELECT outcome FROM purchase_try(1, 100, '$table')");
+	is($outcome, 'insufficient_quantity', "$table: a refusal waits");
 	is(ask($second, "SELECT outcome FROM purchase_try(1, 100, '$table')"),
 		'insufficient_quantity', "$table: and with nothing to wait for, doesn't");
 	$_->quit foreach ($first, $second);
@@ -411,19 +411,13 @@ REVOKE ALL ON unreadable FROM owner;
 ));
 foreach my $table ('private.hall', 'unreadable', 'far')
 {
-	my ($first, $second) = (session($node), session($node));
-	my @pid = map { ask($_, 'SELECT pg_backend_pid()') } ($first, $second);
+	my ($first, $second) = (open_session(), open_session());
 
 	ask($_, 'SET purchase.early_release = on') foreach ($first, $second);
 	ask($second, 'SET ROLE clerk');
-	close_gate();
-	begin_query($first, 'SELECT purchase(1, 1)');
-	wait_for_flush_of($pid[0]);
-	begin_query($second, "SELECT outcome FROM purchase_try(1, 100, '$table')");
-	wait_for_flush_of($pid[1]);
-	open_gate();
-	end_query($first);
-	is(end_query($second), 'insufficient_quantity',
+	my (undef, $outcome) = both_wait($first, 'SELECT purchase(1, 1)',
+		$second, "SELECT outcome FROM purchase_try(1, 100, '$table')");
+	is($outcome, 'insufficient_quantity',
 		"$table: can't be looked at: all that was written is waited for");
 	$_->quit foreach ($first, $second);
 }
@@ -436,8 +430,7 @@ INSERT INTO small VALUES (1, 10), (2, NULL);
 SELECT purchase_attach('small');
 ));
 {
-	my ($first, $second, $third) = map { session($node) } 1 .. 3;
-	my @pid = map { ask($_, 'SELECT pg_backend_pid()') } ($first, $second);
+	my ($first, $second, $third) = map { open_session() } 1 .. 3;
 	my @case = (
 		["SELECT purchase_restock(1, 30000, 'small')",
 			"SELECT purchase_restock(1, 30000, 'small')", 'ERROR:  22003'],
@@ -456,14 +449,7 @@ SELECT purchase_attach('small');
 
 		ask($third, 'BEGIN; UPDATE product SET name = name WHERE id = 1')
 		  if $busy;
-		close_gate();
-		begin_query($first, $sale);
-		wait_for_flush_of($pid[0]);
-		begin_query($second, $query);
-		wait_for_flush_of($pid[1]);
-		open_gate();
-		end_query($first);
-		is(end_query($second), $answer, "$query waits");
+		is((both_wait($first, $sale, $second, $query))[1], $answer, "$query waits");
 		ask($third, 'ROLLBACK') if $busy;
 	}
 	$_->quit foreach ($first, $second, $third);
@@ -488,18 +474,13 @@ SELECT purchase_attach('careful'), purchase_attach('careful_1', key_column => 'i
 	purchase_attach('parts_0'), purchase_attach('parent'), purchase_attach('child');
 ));
 {
-	my ($first, $second) = (session($node), session($node));
-	my $pid = ask($first, 'SELECT pg_backend_pid()');
+	my ($first, $second) = (open_session(), open_session());
 	my $busy = sub {
 		my ($sale, $table, $title) = @_;
 
-		close_gate();
-		begin_query($first, $sale);
-		wait_for_flush_of($pid);
-		is(ask($second, "SELECT outcome FROM purchase_try(1, 1, '$table')"),
-			'busy', $title);
-		open_gate();
-		end_query($first);
+		is_busy($first, $sale,
+			$second, "SELECT outcome FROM purchase_try(1, 1, '$table')",
+			$title);
 	};
 
 	ask($first, 'SET purchase.early_release = on');
@@ -554,17 +535,12 @@ SELECT purchase_attach('careful'), purchase_attach('careful_1', key_column => 'i
 # where Citus is loaded, nothing is released early
 set_citus("citus.version = 'x'");
 {
-	my ($first, $second) = (session($node), session($node));
-	my $pid = ask($first, 'SELECT pg_backend_pid()');
+	my ($first, $second) = (open_session(), open_session());
 
 	ask($_, 'SET purchase.early_release = on') foreach ($first, $second);
-	close_gate();
-	begin_query($first, 'SELECT purchase(1, 1)');
-	wait_for_flush_of($pid);
-	is(ask($second, 'SELECT outcome FROM purchase_try(1, 1)'),
-		'busy', 'not where Citus is loaded');
-	open_gate();
-	end_query($first);
+	is_busy($first, 'SELECT purchase(1, 1)',
+		$second, 'SELECT outcome FROM purchase_try(1, 1)',
+		'not where Citus is loaded');
 	$_->quit foreach ($first, $second);
 }
 
@@ -573,8 +549,7 @@ set_citus("citus.version = 'x'");
 set_citus('');
 foreach my $commit ('on', 'off')
 {
-	my $session = session($node);
-	my $pid = ask($session, 'SELECT pg_backend_pid()');
+	my $session = open_session();
 	my $before;
 
 	ask($session,
@@ -585,8 +560,7 @@ foreach my $commit ('on', 'off')
 	close_gate();
 	if ($commit eq 'on')
 	{
-		begin_query($session, 'SELECT purchase(10, 1)');
-		wait_for_flush_of($pid);
+		begin_flush($session, 'SELECT purchase(10, 1)');
 	}
 	else
 	{
