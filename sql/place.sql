@@ -94,8 +94,8 @@ INSERT INTO hot VALUES (1, 1000, repeat('x', 1900));
 BEGIN;
 DO $$ BEGIN FOR i IN 1..400 LOOP PERFORM purchase(1, 1, 'hot'); END LOOP; END $$;
 SELECT pg_relation_size('hot') >= 100 * 8192 AS is_large,
-	pg_stat_get_xact_blocks_fetched('hot'::regclass) < 8000
-	OR current_setting('purchase.engine') = 'sql' AS is_direct;
+    pg_stat_get_xact_blocks_fetched('hot'::regclass) < 8000
+    OR current_setting('purchase.engine') = 'sql' AS is_direct;
 COMMIT;
 
 DROP TABLE item, part, hot;

@@ -155,7 +155,7 @@ join_queue(Cart *cart, Line *line, Queue *queue)
 
 /*
  * Wait for our turn, and when it has come, for the holder of the row.  False if there
- * is nothing to wait for.
+ * is nothing to wait for, or if it is lock_version() that waits.
  */
 static bool
 wait_for_row(Cart *cart, Line *line, Queue *queue)
