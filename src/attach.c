@@ -11,6 +11,7 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -27,6 +28,7 @@
 #include "inspect.h"
 #include "registration.h"
 #include "relation.h"
+#include "sale.h"
 #include "settings.h"
 
 PG_FUNCTION_INFO_V1(purchase_attach);
@@ -202,7 +204,7 @@ purchase_attach(PG_FUNCTION_ARGS)
 /*
  * purchase_detach(stock_table regclass) returns void
  *
- * Forget a registration, and take the table's guard away.  The registration of a
+ * Forget a registration, and take the table's guard away.  55000 if it has holds.  The registration of a
  * dropped table anybody may tidy away, unless it was the default.
  */
 Datum
@@ -224,6 +226,18 @@ purchase_detach(PG_FUNCTION_ARGS)
 		rel = relation_open_owned(relid, AccessShareLock);
 
 	reg = table_open(registration_relid(self), ShareRowExclusiveLock);
+	if (rel != NULL)
+	{
+		Registration registration = {.relid = relid};
+
+		/* a sale that is under way may be about to hold something */
+		if (registration_find(self, &registration) &&
+			OidIsValid(registration.sale_table))
+		{
+			LockRelationOid(relid, ShareRowExclusiveLock);
+			sale_check_no_holds(self, rel);
+		}
+	}
 	if (!registration_delete(reg, relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -19,12 +19,15 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 #include "cart.h"
 #include "commit.h"
 #include "compat.h"
 #include "engine.h"
+#include "hold.h"
+#include "record.h"
 #include "settings.h"
 #include "stock.h"
 #include "wait.h"
@@ -51,7 +54,8 @@ worst_line(Cart *cart)
 static char *
 line_name(Cart *cart, Line *line)
 {
-	return key_clip(key_product_text(line->product, cart->product_type));
+	return key_clip(key_product_text(&cart->table.st->key_type, line->product,
+									 cart->product_type));
 }
 
 /*
@@ -69,11 +73,14 @@ line_detail(Cart *cart, Line *line)
 							cart->table.st->key_column, product,
 							RelationGetRelationName(cart->table.rel));
 		case OUTCOME_BUSY:
+			if (line->lapsed > 0)
+				return psprintf("Another transaction holds a lock on a lapsed hold of product %s.",
+								product);
 			return psprintf("Another transaction holds a lock on the row of product %s.",
 							product);
 		default:
 			return psprintf("Product %s has " INT64_FORMAT " in stock, " INT64_FORMAT " %s requested.",
-							product, line->stock, line->qty,
+							product, line_available(line), line->qty,
 							line->qty == 1 ? "was" : "were");
 	}
 }
@@ -101,41 +108,56 @@ errmsg_line(Cart *cart, Line *line)
 }
 
 /*
- * Raise one error for all lines that can't be sold.  Its SQLSTATE is that of the
- * worst line, and its detail names each line.
+ * What became of each line that can't be sold, each in a line of text.
  */
-pg_noreturn static void raise_cart(Cart *cart);
-
-static void
-raise_cart(Cart *cart)
+char *
+cart_detail(Cart *cart)
 {
-	Line	   *worst = worst_line(cart);
-	Outcome		outcome = worst->outcome;
 	StringInfoData detail;
-	int			nfailed = 0;
 
 	initStringInfo(&detail);
 	for (int i = 0; i < cart->nlines; i++)
-	{
-		Line	   *line = &cart->lines[i];
+		if (cart->lines[i].outcome > OUTCOME_SOLD)
+			appendStringInfo(&detail, "%s%s", detail.len > 0 ? "\n" : "",
+							 line_detail(cart, &cart->lines[i]));
+	return detail.data;
+}
 
-		if (line->outcome > OUTCOME_SOLD)
-			appendStringInfo(&detail, "%s%s", nfailed++ > 0 ? "\n" : "",
-							 line_detail(cart, line));
-	}
+/*
+ * Raise one error for all lines that can't be sold.  Its SQLSTATE is that of the
+ * worst line, and its detail names each line.
+ */
+void
+cart_raise(Cart *cart)
+{
+	Line	   *worst = worst_line(cart);
+	Outcome		outcome = worst->outcome;
+	int			nfailed = 0;
 
+	for (int i = 0; i < cart->nlines; i++)
+		nfailed += cart->lines[i].outcome > OUTCOME_SOLD;
+
+	if (outcome == OUTCOME_BUSY && cart->sale != NULL && cart->sale->busy)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("sale \"%s\" is busy", sale_name(cart->sale)),
+				 errdetail("Another transaction sells with this id."),
+				 cart->lock_wait == 0 ?
+				 errhint("Retry the transaction, or wait for the other: SET purchase.lock_wait = '1s';") :
+				 errhint("Retry the transaction."),
+				 errtable(cart->table.rel)));
 	ereport(ERROR,
 			(errcode(outcome_sqlstate(outcome)),
 			 nfailed == 1 ? errmsg_line(cart, worst) :
 			 errmsg("%d of %d products cannot be sold",
 					nfailed, cart->nlines),
-			 errdetail_internal("%s", detail.data),
+			 errdetail_internal("%s", cart_detail(cart)),
 			 outcome == OUTCOME_BUSY && cart->lock_wait == 0 ?
 			 errhint("Retry the transaction, or wait for the lock: SET purchase.lock_wait = '1s';") :
 			 outcome == OUTCOME_BUSY ? errhint("Retry the transaction.") :
 			 outcome == OUTCOME_INSUFFICIENT_QUANTITY && nfailed == 1 ?
 			 errhint("A quantity of up to " INT64_FORMAT " can be sold.",
-					 worst->stock) : 0,
+					 line_available(worst)) : 0,
 			 errtablecol(cart->table.rel, outcome == OUTCOME_PRODUCT_NOT_FOUND ?
 						 cart->table.st->key_attno : cart->table.st->stock_attno)));
 }
@@ -165,7 +187,7 @@ raise_busy(void *arg)
 	Wait	   *wait = arg;
 
 	wait->line->outcome = OUTCOME_BUSY;
-	raise_cart(wait->cart);
+	cart_raise(wait->cart);
 }
 
 /*
@@ -201,10 +223,28 @@ wait_until_flushed(Cart *cart, Line *line)
 }
 
 /*
+ * If the stock alone does not suffice, or is to be told, count what is lapsed, too.
+ * For a row that is locked, what was committed before counts.
+ */
+static void
+count_lapsed(Cart *cart, Line *line, bool locked)
+{
+	if (!sales_kept(cart) ||
+		(cart->verb != VERB_READ &&
+		 (cart->verb != VERB_SELL || line->stock >= line->qty)))
+		return;
+	if (locked)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	hold_count_lapsed(cart, line);
+	if (locked)
+		PopActiveSnapshot();
+}
+
+/*
  * What a line's stock means for it.
  */
 static void
-decide(Cart *cart, Line *line)
+decide(Cart *cart, Line *line, bool locked)
 {
 	if (line->stock_isnull && cart->verb != VERB_SET_STOCK)
 	{
@@ -218,9 +258,10 @@ decide(Cart *cart, Line *line)
 				 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
 	}
 
-	if (cart->verb != VERB_SELL || line->stock >= line->qty)
+	count_lapsed(cart, line, locked);
+	if (cart->verb != VERB_SELL || line_available(line) >= line->qty)
 		line->outcome = OUTCOME_AVAILABLE;
-	else if (line->stock <= 0)
+	else if (line_available(line) <= 0)
 		line->outcome = OUTCOME_OUT_OF_STOCK;
 	else
 		line->outcome = OUTCOME_INSUFFICIENT_QUANTITY;
@@ -241,7 +282,8 @@ has_room(Cart *cart, Line *line)
 		case VERB_SET_STOCK:
 			return line->qty <= max;
 		default:
-			return true;
+			return line->taken <= line->qty ||
+				line->stock <= max - (line->taken - line->qty);
 	}
 }
 
@@ -256,6 +298,7 @@ look_at_line(Cart *cart, Line *line)
 	LookResult	result;
 
 	CHECK_FOR_INTERRUPTS();
+	line->lapsed = line->taken = line->nholds = 0;
 	result = line->no_such_key ? LOOK_NONE : cart->engine->look(cart, line);
 	if (result == LOOK_NONE)
 	{
@@ -265,8 +308,8 @@ look_at_line(Cart *cart, Line *line)
 
 	line->outcome = OUTCOME_AVAILABLE;
 	if (!IsolationUsesXactSnapshot() || cart->verb == VERB_READ)
-		decide(cart, line);
-	if (result != LOOK_FREE || line->stock_isnull)
+		decide(cart, line, false);
+	if (result != LOOK_FREE || line->stock_isnull || cart->verb == VERB_EXPIRE)
 		return false;
 	return cart->verb != VERB_SELL ? has_room(cart, line) :
 		line->stock >= line->qty;
@@ -281,7 +324,7 @@ lock_line(Cart *cart, Line *line, bool wait)
 	switch (result)
 	{
 		case LOCK_OK:
-			decide(cart, line);
+			decide(cart, line, true);
 			break;
 		case LOCK_BUSY:
 			line->outcome = OUTCOME_BUSY;
@@ -307,11 +350,13 @@ check_overflow(Cart *cart, Line *line)
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 			 errmsg("stock of product %s out of range", product),
-			 cart->verb == VERB_RESTOCK ?
-			 errdetail("Product %s has " INT64_FORMAT " in stock; adding " INT64_FORMAT " exceeds type %s of column \"%s\".",
-					   product, line->stock, line->qty, type, column) :
+			 cart->verb == VERB_SET_STOCK ?
 			 errdetail("The value " INT64_FORMAT " exceeds type %s of column \"%s\".",
-					   line->qty, type, column),
+					   line->qty, type, column) :
+			 errdetail("Product %s has " INT64_FORMAT " in stock; adding " INT64_FORMAT " exceeds type %s of column \"%s\".",
+					   product, line->stock,
+					   cart->verb == VERB_RESTOCK ? line->qty : line->taken - line->qty,
+					   type, column),
 			 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
 }
 
@@ -353,6 +398,153 @@ write_line(Cart *cart, Line *line)
 	line->outcome = OUTCOME_SOLD;
 }
 
+static bool
+is_to_be_recorded(Cart *cart)
+{
+	return cart->sale != NULL && cart->sale->is_new;
+}
+
+typedef struct Claim
+{
+	Cart	   *cart;
+	ClaimResult result;
+} Claim;
+
+static void
+claim_waiting(void *arg)
+{
+	Claim	   *claim = arg;
+
+	claim->result = record_claim(claim->cart, true);
+}
+
+static void
+set_outcomes(Cart *cart, Outcome outcome)
+{
+	for (int i = 0; i < cart->nlines; i++)
+		cart->lines[i].outcome = outcome;
+}
+
+/*
+ * The wait for an id ran out.
+ */
+static void
+raise_id_busy(void *arg)
+{
+	Claim	   *claim = arg;
+
+	claim->cart->sale->busy = true;
+	set_outcomes(claim->cart, OUTCOME_BUSY);
+	cart_raise(claim->cart);
+}
+
+/*
+ * Claim the cart's id, waiting as long as purchase.lock_wait allows.  False if another
+ * transaction has it, or if there is such a sale by now: then every line has the
+ * outcome of that one.
+ */
+static bool
+claim_id(Cart *cart)
+{
+	Claim		claim = {.cart = cart};
+	bool		repeated;
+
+	for (;;)
+	{
+		claim.result = record_claim(cart, false);
+		if (claim.result == CLAIM_BUSY && cart->lock_wait != 0)
+		{
+			cart->waiting = cart->lines;
+			wait_within(cart->lock_wait, claim_waiting, raise_id_busy, &claim);
+			cart->waiting = NULL;
+		}
+		if (claim.result == CLAIM_OK)
+			return true;
+		if (claim.result == CLAIM_BUSY)
+		{
+			cart->sale->busy = true;
+			set_outcomes(cart, OUTCOME_BUSY);
+			return false;
+		}
+
+		PushActiveSnapshot(GetTransactionSnapshot());
+		repeated = record_repeat(cart);
+		PopActiveSnapshot();
+		if (repeated)
+			return false;
+		if (IsolationUsesXactSnapshot())
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("could not serialize access due to concurrent update"),
+					 errdetail("Sale \"%s\" was made after this transaction began.",
+							   sale_name(cart->sale)),
+					 errhint("Retry the transaction."),
+					 errtable(cart->table.rel)));
+	}
+}
+
+static bool
+needs_lapsed(Cart *cart, Line *line)
+{
+	return line->outcome == OUTCOME_AVAILABLE &&
+		(cart->verb == VERB_EXPIRE ||
+		 (cart->verb == VERB_SELL && line->stock < line->qty));
+}
+
+/*
+ * Take lapsed holds for each line that needs some.  False, and its outcome, if one
+ * does not get enough: busy if those would have sufficed that had to be skipped.
+ */
+static bool
+take_for_lines(void *arg)
+{
+	Cart	   *cart = arg;
+
+	for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
+	{
+		if (!needs_lapsed(cart, line))
+			continue;
+		hold_take_lapsed(cart, line);
+		if (cart->verb == VERB_EXPIRE || line->stock + line->taken >= line->qty)
+			continue;
+
+		/* what it has taken it no longer sees; it comes back with the rest */
+		CommandCounterIncrement();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		hold_count_lapsed(cart, line);
+		PopActiveSnapshot();
+		line->lapsed += line->taken;
+		line->outcome = line_available(line) >= line->qty ? OUTCOME_BUSY :
+			line_available(line) <= 0 ? OUTCOME_OUT_OF_STOCK :
+			OUTCOME_INSUFFICIENT_QUANTITY;
+		return false;
+	}
+	return true;
+}
+
+/*
+ * Take lapsed holds in a subtransaction, so that who is refused leaves nobody's hold
+ * locked.
+ */
+static bool
+take_lapsed(Cart *cart)
+{
+	Line	   *end = cart->lines + cart->nlines;
+	ErrorData  *error;
+
+	for (Line *line = cart->lines;; line++)
+	{
+		if (line == end)
+			return true;
+		if (needs_lapsed(cart, line))
+			break;
+	}
+	error = run_in_subtransaction(take_for_lines, cart);
+	if (error != NULL)
+		ReThrowError(error);
+	return worst_line(cart)->outcome <= OUTCOME_SOLD;
+}
+
 /*
  * Look at all lines, lock all, write all.  The cart may be refused after each
  * step, but only when all lines have gone through it, so that each has its outcome.
@@ -361,6 +553,9 @@ write_line(Cart *cart, Line *line)
  * If nobody holds any of the rows, each line is locked and written in one step.  If
  * one was taken meanwhile, what was already written is rolled back with the
  * transaction, or with the subtransaction of the try functions.
+ *
+ * An id is claimed after the look, so that a refusal from it claims nothing, and before
+ * the locks, as whose sale it is must be known first.
  */
 static void
 run_lines(Cart *cart)
@@ -375,6 +570,9 @@ run_lines(Cart *cart)
 	if (cart->verb == VERB_READ || (!IsolationUsesXactSnapshot() && !available))
 		return;
 
+	if (is_to_be_recorded(cart) && !claim_id(cart))
+		return;
+
 	/* a cart that can't be sold does not wait for the rest of its lines */
 	for (Line *line = cart->lines; line < end; line++)
 	{
@@ -384,11 +582,12 @@ run_lines(Cart *cart)
 		lock_line(cart, line, available && cart->lock_wait != 0);
 		available = available && line->outcome == OUTCOME_AVAILABLE;
 	}
-	if (!available)
+	if (!available || !take_lapsed(cart))
 		return;
 
 	for (Line *line = cart->lines; line < end; line++)
-		if (line->outcome == OUTCOME_AVAILABLE)
+		if (line->outcome == OUTCOME_AVAILABLE &&
+			(cart->verb != VERB_EXPIRE || line->nholds > 0))
 			write_line(cart, line);
 }
 
@@ -460,56 +659,6 @@ lock_wait_as_set(StockTable *st)
 	return st->lock_wait;
 }
 
-/*
- * Run a cart.  Every line has an outcome then.  The stock table stays open, as an
- * error message needs it.
- */
-static void
-run_cart(Cart *cart)
-{
-	stock_table_open(&cart->table, cart->self, cart->stock_table,
-					 cart->verb != VERB_READ);
-	cart->engine = engine_choose(&cart->table);
-	cart->lock_wait = cart->patience == PATIENCE_NONE ? 0 :
-		cart->patience == PATIENCE_UNBOUNDED ? -1 :
-		lock_wait_as_set(cart->table.st);
-	prepare_lines(cart);
-
-	/*
-	 * As the queries of a volatile function do, see all earlier commands of
-	 * this transaction.  Without the increment, a second call in one
-	 * statement would not see what the first one wrote.
-	 */
-	if (cart->verb == VERB_READ)
-		PushActiveSnapshot(GetActiveSnapshot());
-	else
-	{
-		CommandCounterIncrement();
-		PushActiveSnapshot(GetTransactionSnapshot());
-	}
-	cart->engine->open(cart);
-	run_lines(cart);
-	if (cart->verb == VERB_READ || worst_line(cart)->outcome > OUTCOME_SOLD)
-	{
-		for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
-			wait_until_flushed(cart, line);
-	}
-	else
-		commit_early(Min((EarlyRelease) purchase_early_release,
-						 cart->table.st->early_release));
-	cart->engine->close(cart);
-	PopActiveSnapshot();
-}
-
-static void
-run_or_raise(Cart *cart)
-{
-	run_cart(cart);
-	if (worst_line(cart)->outcome > OUTCOME_SOLD)
-		raise_cart(cart);
-	stock_table_close(&cart->table);
-}
-
 static void
 prevent_if_parallel(Cart *cart)
 {
@@ -537,12 +686,135 @@ prevent_if_read_only(Cart *cart)
 }
 
 /*
+ * Open a cart's stock table, which stays open until cart_close(), as an error message
+ * needs it.
+ */
+void
+cart_open(Cart *cart)
+{
+	if (cart->verb == VERB_READ)
+		prevent_if_parallel(cart);
+	else
+		prevent_if_read_only(cart);
+	stock_table_open(&cart->table, cart->self, cart->stock_table,
+					 cart->verb != VERB_READ);
+	cart->engine = engine_choose(&cart->table);
+	cart->lock_wait = cart->patience == PATIENCE_NONE ? 0 :
+		cart->patience == PATIENCE_UNBOUNDED ? -1 :
+		lock_wait_as_set(cart->table.st);
+}
+
+void
+cart_close(Cart *cart)
+{
+	stock_table_close(&cart->table);
+}
+
+/*
+ * Begin a command that sees all earlier ones of this transaction, as the queries of a
+ * volatile function do.  Without the increment, a second call in one statement would
+ * not see what the first one wrote.
+ */
+static void
+begin_command(Cart *cart)
+{
+	if (cart->verb == VERB_READ)
+		PushActiveSnapshot(GetActiveSnapshot());
+	else
+	{
+		CommandCounterIncrement();
+		PushActiveSnapshot(GetTransactionSnapshot());
+	}
+	cart->engine->open(cart);
+}
+
+static void
+end_command(Cart *cart)
+{
+	cart->engine->close(cart);
+	PopActiveSnapshot();
+}
+
+/*
+ * Run a cart that is open.  Every line has an outcome then.  A sale that was made
+ * before is answered as it was then.
+ */
+Outcome
+cart_run(Cart *cart)
+{
+	Outcome		outcome;
+
+	prepare_lines(cart);
+	begin_command(cart);
+	if (!is_to_be_recorded(cart) || !record_repeat(cart))
+		run_lines(cart);
+	outcome = worst_line(cart)->outcome;
+	if (is_to_be_recorded(cart) && cart->sale->claimed)
+	{
+		if (outcome == OUTCOME_SOLD)
+			record_store(cart);
+		record_unclaim(cart);
+	}
+	if (cart->verb == VERB_READ || outcome > OUTCOME_SOLD)
+	{
+		for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
+			wait_until_flushed(cart, line);
+	}
+	else
+		commit_early(Min((EarlyRelease) purchase_early_release,
+						 cart->table.st->early_release));
+	end_command(cart);
+	return outcome;
+}
+
+static bool
+lock_all(void *arg)
+{
+	Cart	   *cart = arg;
+
+	for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
+	{
+		line->outcome = OUTCOME_AVAILABLE;
+		lock_line(cart, line, true);
+	}
+	return false;
+}
+
+/*
+ * Where row security applies to the user: may he update the rows of a cart's lines?
+ * Those that he may not, or that are not there, are product_not_found then.  They are
+ * locked to find out, and free again.
+ */
+void
+cart_check_policies(Cart *cart)
+{
+	ErrorData  *error;
+
+	if (check_enable_rls(cart->table.st->relid, InvalidOid, true) != RLS_ENABLED)
+		return;
+	prepare_lines(cart);
+	begin_command(cart);
+	error = run_in_subtransaction(lock_all, cart);
+	if (error != NULL)
+		ReThrowError(error);
+	end_command(cart);
+}
+
+static void
+run_or_raise(Cart *cart)
+{
+	cart_open(cart);
+	if (cart_run(cart) > OUTCOME_SOLD)
+		cart_raise(cart);
+	cart_close(cart);
+}
+
+/*
  * Sell all lines, or raise.
  */
 void
 cart_sell(Cart *cart)
 {
-	prevent_if_read_only(cart);
 	cart->verb = VERB_SELL;
 	run_or_raise(cart);
 }
@@ -552,8 +824,9 @@ try_cart(void *arg)
 {
 	Cart	   *cart = arg;
 
-	run_cart(cart);
-	stock_table_close(&cart->table);
+	cart_open(cart);
+	(void) cart_run(cart);
+	cart_close(cart);
 	return worst_line(cart)->outcome <= OUTCOME_SOLD;
 }
 
@@ -567,7 +840,7 @@ take_back(Cart *cart)
 	{
 		Line	   *line = &cart->lines[i];
 
-		if (line->outcome == OUTCOME_SOLD)
+		if (line->outcome == OUTCOME_SOLD || line->outcome == OUTCOME_HELD)
 			line->outcome = OUTCOME_AVAILABLE;
 	}
 }
@@ -587,7 +860,6 @@ cart_try_sell(Cart *cart)
 {
 	ErrorData  *error;
 
-	prevent_if_read_only(cart);
 	cart->verb = VERB_SELL;
 	if (cart->nlines == 1)
 	{
@@ -618,7 +890,8 @@ cart_try_sell(Cart *cart)
 	 * nothing.
 	 */
 	for (Line *line = cart->waiting; line < cart->lines + cart->nlines; line++)
-		if (line->outcome == OUTCOME_AVAILABLE && line->stock < line->qty)
+		if (line->outcome == OUTCOME_AVAILABLE &&
+			line_available(line) < line->qty)
 			line->outcome = OUTCOME_BUSY;
 }
 
@@ -629,7 +902,6 @@ cart_try_sell(Cart *cart)
 void
 cart_restock(Cart *cart)
 {
-	prevent_if_read_only(cart);
 	cart->verb = VERB_RESTOCK;
 	cart->patience = PATIENCE_UNBOUNDED;
 	run_or_raise(cart);
@@ -642,7 +914,6 @@ cart_restock(Cart *cart)
 void
 cart_set_stock(Cart *cart)
 {
-	prevent_if_read_only(cart);
 	cart->verb = VERB_SET_STOCK;
 	cart->patience = PATIENCE_UNBOUNDED;
 	run_or_raise(cart);
@@ -654,7 +925,6 @@ cart_set_stock(Cart *cart)
 void
 cart_read(Cart *cart)
 {
-	prevent_if_parallel(cart);
 	cart->verb = VERB_READ;
 	run_or_raise(cart);
 }

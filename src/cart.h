@@ -9,6 +9,13 @@
 
 #pragma GCC visibility push(hidden)
 
+extern void cart_open(Cart *cart);
+extern Outcome cart_run(Cart *cart);
+extern void cart_check_policies(Cart *cart);
+extern char *cart_detail(Cart *cart);
+pg_noreturn extern void cart_raise(Cart *cart);
+extern void cart_close(Cart *cart);
+
 extern void cart_sell(Cart *cart);
 extern void cart_try_sell(Cart *cart);
 extern void cart_restock(Cart *cart);

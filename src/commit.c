@@ -67,6 +67,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
+#include "miscadmin.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
 #include "storage/lwlock.h"
@@ -96,6 +97,17 @@ static int	saved_synchronous_commit;
 static XLogRecPtr pending = InvalidXLogRecPtr;
 
 /*
+ * Does a commit of this session wait for a synchronous standby?
+ */
+bool
+commit_waits_for_standby(void)
+{
+	return synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH &&
+		max_wal_senders > 0 && SyncRepStandbyNames != NULL &&
+		SyncRepStandbyNames[0] != '\0';
+}
+
+/*
  * Lower synchronous_commit for the commit that follows.
  */
 static void
@@ -119,8 +131,7 @@ lower(void)
 		return;
 	/* hazard 1 */
 	if (synchronous_commit >= SYNCHRONOUS_COMMIT_REMOTE_APPLY &&
-		max_wal_senders > 0 && SyncRepStandbyNames != NULL &&
-		SyncRepStandbyNames[0] != '\0')
+		commit_waits_for_standby())
 		return;
 	/* hazard 5; to have it loaded is to have its settings */
 	if (GetConfigOption("citus.version", true, false) != NULL)
@@ -266,8 +277,37 @@ commit_all_flushed(void)
 void
 commit_wait_all_flushed(void)
 {
-	if (is_to_be_durable() && purchase_early_release > EARLY_RELEASE_OFF)
+	if (purchase_early_release > EARLY_RELEASE_OFF)
+		commit_wait_flushed_to_end();
+}
+
+/*
+ * The same whatever the settings.
+ */
+void
+commit_wait_flushed_to_end(void)
+{
+	if (is_to_be_durable())
 		XLogFlush(end_of_log());
+}
+
+/*
+ * Wait until all that was written until now is as durable as a commit would be.  For
+ * an error that rests on it: no commit will wait in its place.  A cancel ends the wait
+ * with a warning.  At remote_apply on a quiet server this can take
+ * wal_receiver_status_interval.
+ */
+void
+commit_wait_durable(void)
+{
+	XLogRecPtr	lsn = end_of_log();
+
+	if (!is_to_be_durable())
+		return;
+	XLogFlush(lsn);
+	HOLD_INTERRUPTS();
+	SyncRepWaitForLSN(lsn, false);
+	RESUME_INTERRUPTS();
 }
 
 /*

@@ -26,6 +26,9 @@ extern void commit_early(EarlyRelease level);
 extern void commit_wait_flushed(HeapTupleHeader version, XLogRecPtr page_lsn);
 extern void commit_wait_all_flushed(void);
 extern bool commit_all_flushed(void);
+extern void commit_wait_flushed_to_end(void);
+extern bool commit_waits_for_standby(void);
+extern void commit_wait_durable(void);
 
 #pragma GCC visibility pop
 

@@ -21,7 +21,6 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
@@ -31,7 +30,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #include "commit.h"
 #include "compat.h"
@@ -64,27 +62,6 @@ typedef struct SqlTable
 	MemoryContextCallback callback;
 } SqlTable;
 
-/*
- * OPERATOR(schema.name): what the index means by "equal", whatever the
- * search_path is.
- */
-static char *
-operator_text(Oid opno)
-{
-	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(opno));
-	Form_pg_operator op;
-	char	   *result;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator %u", opno);
-	op = (Form_pg_operator) GETSTRUCT(tuple);
-	result = psprintf("OPERATOR(%s.%s)",
-					  quote_identifier(get_namespace_name(op->oprnamespace)),
-					  NameStr(op->oprname));
-	ReleaseSysCache(tuple);
-	return result;
-}
-
 static char *
 plan_text(Cart *cart, int plan)
 {
@@ -97,30 +74,22 @@ plan_text(Cart *cart, int plan)
 	bool		below = plan == PLAN_FIND_VERSION;
 	const char *strength = st->stock_in_key ? "UPDATE" : "NO KEY UPDATE";
 	const char *table = relation_name(below ? st->target : st->relid);
-	const char *key = psprintf("t.%s", quote_identifier(below ? st->target_key :
-														st->key_column));
+	const char *condition = below ?
+		key_condition(&st->key_type, st->target,
+					  get_attnum(st->target, st->target_key), "t", "$1") :
+		key_condition(&st->key_type, st->relid, st->key_attno, "t", "$1");
 	const char *stock = quote_identifier(st->stock_column);
 	StringInfoData sql;
 
-	/*
-	 * As a domain it could match an operator that was declared for just that,
-	 * by whoever may create one beside the right one.
-	 */
-	if (get_atttype(st->relid, st->key_attno) != st->key_type.type)
-		key = psprintf("%s::%s", key,
-					   format_type_extended(st->key_type.type, -1,
-											FORMAT_TYPE_FORCE_QUALIFY));
-
 	initStringInfo(&sql);
 	if (below)
-		appendStringInfo(&sql,
-						 "SELECT t.tableoid, t.ctid FROM %s AS t WHERE %s %s $1",
-						 table, key, operator_text(st->key_type.eq_operator));
+		appendStringInfo(&sql, "SELECT t.tableoid, t.ctid FROM %s AS t WHERE %s",
+						 table, condition);
 	else if (plan < PLAN_TAKE)
 	{
 		appendStringInfo(&sql,
-						 "SELECT t.%s::pg_catalog.int8 FROM %s AS t WHERE %s %s $1",
-						 stock, table, key, operator_text(st->key_type.eq_operator));
+						 "SELECT t.%s::pg_catalog.int8 FROM %s AS t WHERE %s",
+						 stock, table, condition);
 		if (plan != PLAN_LOOK)
 			appendStringInfo(&sql, " FOR %s%s", strength, waits[plan]);
 	}
@@ -130,8 +99,7 @@ plan_text(Cart *cart, int plan)
 		if (plan != PLAN_SET)
 			appendStringInfo(&sql, "t.%s OPERATOR(pg_catalog.%s) ", stock,
 							 plan == PLAN_TAKE ? "-" : "+");
-		appendStringInfo(&sql, "$2 WHERE %s %s $1", key,
-						 operator_text(st->key_type.eq_operator));
+		appendStringInfo(&sql, "$2 WHERE %s", condition);
 		if (plan == PLAN_TAKE)
 			appendStringInfo(&sql, " AND t.%s OPERATOR(pg_catalog.>=) $2",
 							 stock);
@@ -168,7 +136,8 @@ get_plan(Cart *cart, int plan)
 static bool
 run_plan(Cart *cart, Line *line, int plan, int64 *stock, bool *isnull)
 {
-	Datum		values[2] = {line->key, Int64GetDatum(line->qty)};
+	Datum		values[2] = {line->key, Int64GetDatum(cart->verb == VERB_EXPIRE ? line->taken :
+													  line->qty - line->taken)};
 	Datum		value;
 
 	if (SPI_execute_plan(get_plan(cart, plan), values, NULL,
@@ -179,7 +148,8 @@ run_plan(Cart *cart, Line *line, int plan, int64 *stock, bool *isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_CARDINALITY_VIOLATION),
 				 errmsg("product %s has more than one row",
-						key_product_text(line->product, cart->product_type)),
+						key_product_text(&cart->table.st->key_type,
+										 line->product, cart->product_type)),
 				 errhint("The key column must identify a row by itself."),
 				 errtablecol(cart->table.rel, cart->table.st->key_attno)));
 	if (SPI_processed == 0)
@@ -330,7 +300,7 @@ static bool
 write_stock(Cart *cart, Line *line)
 {
 	int			plan = cart->verb == VERB_SELL ? PLAN_TAKE :
-		cart->verb == VERB_RESTOCK ? PLAN_ADD : PLAN_SET;
+		cart->verb == VERB_SET_STOCK ? PLAN_SET : PLAN_ADD;
 	bool		isnull;
 
 	return run_plan(cart, line, plan, &line->remaining, &isnull) && !isnull;

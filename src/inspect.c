@@ -684,6 +684,8 @@ inspect_registered(Oid self, Relation rel, Registration *registration)
 				 errtable(rel)));
 	}
 	st->lock_wait = registration->lock_wait;
+	st->sale_table = registration->sale_table;
+	st->hold_table = registration->hold_table;
 	st->early_release = Min(registration->early_release,
 							early_release_around(self, st));
 	return st;

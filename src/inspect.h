@@ -75,12 +75,15 @@ typedef struct StockTable
 
 	int			lock_wait;		/* as the setting, or LOCK_WAIT_UNSET */
 	EarlyRelease early_release; /* the most that the owner allows */
+	Oid			sale_table;		/* InvalidOid: it keeps no sales */
+	Oid			hold_table;
 	uint32		sql_reasons;	/* SQL_REASON()s of the table */
 
 	/* What each engine knows of it, when it has first served it. */
 	struct RowTable *row;
 	struct RowPlace *places;
 	struct SqlTable *sql;
+	struct SaleTables *sales;
 } StockTable;
 
 /* Why a relation can't be, or can no longer be, a stock table. */

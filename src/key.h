@@ -5,6 +5,7 @@
 #ifndef PURCHASE_KEY_H
 #define PURCHASE_KEY_H
 
+#include "access/attnum.h"
 #include "fmgr.h"
 
 #pragma GCC visibility push(hidden)
@@ -18,6 +19,7 @@ typedef struct KeyType
 	Oid			collation;
 	FmgrInfo	input;
 	Oid			ioparam;
+	FmgrInfo	output;
 	Oid			eq_operator;
 	Oid			eq_subtype;		/* of the operator's right side */
 	FmgrInfo	eq;
@@ -31,7 +33,9 @@ extern bool key_from_product(KeyType *kt, Datum product, Oid type, Datum *key);
 extern bool key_equals(KeyType *kt, Datum a, Datum b);
 extern int	key_compare(KeyType *kt, Datum a, Datum b);
 extern uint32 key_hash(KeyType *kt, Datum key);
-extern char *key_product_text(Datum product, Oid type);
+extern char *key_product_text(KeyType *kt, Datum product, Oid type);
+extern char *key_condition(KeyType *kt, Oid relid, AttrNumber attno,
+						   const char *alias, const char *value);
 extern char *key_clip(char *str);
 
 #pragma GCC visibility pop

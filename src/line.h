@@ -8,6 +8,7 @@
 #ifndef PURCHASE_LINE_H
 #define PURCHASE_LINE_H
 
+#include "common/int.h"
 #include "outcome.h"
 #include "stock_table.h"
 
@@ -19,6 +20,7 @@ typedef enum Verb
 	VERB_SELL,
 	VERB_RESTOCK,
 	VERB_SET_STOCK,
+	VERB_EXPIRE,				/* take back the units of lapsed holds */
 	VERB_READ,
 } Verb;
 
@@ -44,6 +46,10 @@ typedef struct Line
 	Outcome		outcome;
 	int64		stock;			/* as last read; not if busy or not found */
 	bool		stock_isnull;
+	int64		lapsed;			/* units of lapsed holds, counted if the stock
+								 * alone does not suffice */
+	int64		taken;			/* units that were taken from lapsed holds */
+	int64		nholds;			/* ... and from how many */
 	int64		remaining;		/* as written, if sold */
 } Line;
 
@@ -55,9 +61,12 @@ typedef struct Cart
 	const char *function;		/* SQL name, for messages */
 	Oid			self;			/* its OID, which tells the schema */
 	Oid			stock_table;	/* InvalidOid for the default */
-	Oid			product_type;	/* of Line.product: bigint, uuid or text */
+	Oid			product_type;	/* of Line.product: bigint, uuid or text, or
+								 * InvalidOid for the key's own */
 	int			nlines;
 	Line	   *lines;
+	struct Sale *sale;			/* if it has an id; see record.h */
+	int64		max_holds;		/* that VERB_EXPIRE may take */
 
 	/* the stock table, when it is open, and the engine */
 	OpenTable	table;
@@ -78,13 +87,27 @@ line_new_stock(Cart *cart, Line *line)
 	switch (cart->verb)
 	{
 		case VERB_SELL:
-			return line->stock - line->qty;
+			return line->stock + line->taken - line->qty;
 		case VERB_RESTOCK:
 			return line->stock + line->qty;
+		case VERB_EXPIRE:
+			return line->stock + line->taken;
 		default:
 			Assert(cart->verb == VERB_SET_STOCK);
 			return line->qty;
 	}
+}
+
+/*
+ * What could be sold of a line's product: lapsed holds are there for who needs them.
+ */
+static inline int64
+line_available(Line *line)
+{
+	int64		sum;
+
+	return pg_add_s64_overflow(line->stock, line->lapsed, &sum) ?
+		PG_INT64_MAX : sum;
 }
 
 #pragma GCC visibility pop

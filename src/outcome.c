@@ -14,6 +14,7 @@ typedef struct OutcomeInfo
 
 static const OutcomeInfo outcomes[] = {
 	[OUTCOME_AVAILABLE] = {"available", 0},
+	[OUTCOME_HELD] = {"held", 0},
 	[OUTCOME_SOLD] = {"sold", 0},
 	[OUTCOME_BUSY] = {"busy", ERRCODE_LOCK_NOT_AVAILABLE},
 	[OUTCOME_INSUFFICIENT_QUANTITY] = {"insufficient_quantity", ERRCODE_INSUFFICIENT_QUANTITY},

@@ -4,8 +4,8 @@
  *
  * Class SK ("stock keeping") begins with a letter from the range that the SQL
  * standard leaves to implementations.  SK000 is not used: clients take a code
- * that ends in 000 for its whole class.  SK1xx is reserved for holds and SK2xx
- * for idempotency keys.
+ * that ends in 000 for its whole class.  SK1xx says what has become of a sale with
+ * an id, and SK2xx what is wrong with an id.
  */
 #ifndef PURCHASE_OUTCOME_H
 #define PURCHASE_OUTCOME_H
@@ -14,6 +14,10 @@
 #define ERRCODE_OUT_OF_STOCK			MAKE_SQLSTATE('S', 'K', '0', '0', '2')
 #define ERRCODE_INSUFFICIENT_QUANTITY	MAKE_SQLSTATE('S', 'K', '0', '0', '3')
 #define ERRCODE_STOCK_GUARDED			MAKE_SQLSTATE('S', 'K', '0', '0', '5')
+#define ERRCODE_SALE_NOT_FOUND			MAKE_SQLSTATE('S', 'K', '1', '0', '1')
+#define ERRCODE_HOLD_EXPIRED			MAKE_SQLSTATE('S', 'K', '1', '0', '2')
+#define ERRCODE_SALE_SETTLED			MAKE_SQLSTATE('S', 'K', '1', '0', '3')
+#define ERRCODE_SALE_ID_CONFLICT		MAKE_SQLSTATE('S', 'K', '2', '0', '1')
 
 /*
  * In rising order of precedence: when the lines of a cart fail for different
@@ -22,6 +26,7 @@
 typedef enum Outcome
 {
 	OUTCOME_AVAILABLE,			/* could be sold; not decided finally */
+	OUTCOME_HELD,
 	OUTCOME_SOLD,
 	OUTCOME_BUSY,
 	OUTCOME_INSUFFICIENT_QUANTITY,

@@ -18,13 +18,18 @@
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 #include "utils/typcache.h"
 
 #include "cart.h"
 #include "commit.h"
 #include "compat.h"
+#include "sale.h"
 #include "settings.h"
+
+/* of a sale_id; bigger ones would not all fit into an index */
+#define MAX_SALE_ID_BYTES 255
 
 PG_MODULE_MAGIC_EXT(.name = "purchase",.version = PURCHASE_VERSION);
 
@@ -150,19 +155,96 @@ line_from_args(Cart *cart, Line *line, FunctionCallInfo fcinfo,
 	init_cart(cart, fcinfo, function, product_type, 1, line, qty_name ? 2 : 1);
 }
 
+static void
+raise_needs_id(const char *arg)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s needs a sale_id", arg),
+			 errhint("Give the sale an id of your own, for example that of the order.")));
+}
+
 /*
- * purchase(product_id, qty bigint, stock_table regclass) returns bigint
+ * An id must be one.  Text and bytes, as the column compares it.
+ */
+static text *
+require_sale_id(FunctionCallInfo fcinfo, int n)
+{
+	text	   *id;
+
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("sale_id must not be null"),
+				 errhint("A sale without an id can't be repeated: if that is meant, leave sale_id out.")));
+	id = PG_GETARG_TEXT_PP(n);
+	if (VARSIZE_ANY_EXHDR(id) > MAX_SALE_ID_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("sale_id must not be longer than %d bytes", MAX_SALE_ID_BYTES),
+				 errdetail("It has %d bytes.", (int) VARSIZE_ANY_EXHDR(id))));
+	return id;
+}
+
+static Interval *
+require_hold_for(FunctionCallInfo fcinfo, int n)
+{
+	Interval   *hold_for;
+	TimestampTz now = GetCurrentTimestamp();
+
+	require_argument(fcinfo, n, "hold_for");
+	hold_for = PG_GETARG_INTERVAL_P(n);
+	if (hold_end(hold_for, now) <= now)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("hold_for must be positive")));
+	return hold_for;
+}
+
+/*
+ * The arguments (sale_id text, hold_for interval, buyer text), of which the first is ''
+ * for a sale without an id.
+ */
+static void
+sale_from_args(Cart *cart, Sale *sale, FunctionCallInfo fcinfo, int n)
+{
+	memset(sale, 0, sizeof(Sale));
+	sale->id = require_sale_id(fcinfo, n);
+	if (VARSIZE_ANY_EXHDR(sale->id) == 0)
+	{
+		if (!PG_ARGISNULL(n + 1))
+			raise_needs_id("hold_for");
+		if (!PG_ARGISNULL(n + 2))
+			raise_needs_id("buyer");
+		return;
+	}
+	if (!PG_ARGISNULL(n + 1))
+		sale->hold_for = require_hold_for(fcinfo, n + 1);
+	if (!PG_ARGISNULL(n + 2))
+		sale->buyer = PG_GETARG_TEXT_P(n + 2);
+	sale->is_new = true;
+	cart->sale = sale;
+}
+
+/*
+ * purchase(product_id, qty bigint, stock_table regclass, sale_id text,
+ *			hold_for interval, buyer text) returns bigint
  *
- * Sell qty units; returns what remains.  Raises SK001, SK002, SK003, 55P03.
+ * Sell qty units; returns what remains.  Raises SK001, SK002, SK003, 55P03.  With an
+ * id, a repeat returns the same and sells nothing; raises SK201 if it has other
+ * arguments.  With hold_for, the units are only held for that time; a repeat then
+ * raises SK102 if others have taken them, SK103 if they were released.
  */
 static Datum
 sell(FunctionCallInfo fcinfo, Oid product_type)
 {
 	Cart		cart;
 	Line		line;
+	Sale		sale;
 
 	line_from_args(&cart, &line, fcinfo, "purchase()", product_type, "qty");
 	check_qty(line.qty);
+	sale_from_args(&cart, &sale, fcinfo, 3);
 	cart_sell(&cart);
 	PG_RETURN_INT64(line.remaining);
 }
@@ -175,6 +257,7 @@ remaining_stock(Line *line, Datum *value)
 {
 	switch (line->outcome)
 	{
+		case OUTCOME_HELD:
 		case OUTCOME_SOLD:
 			*value = Int64GetDatum(line->remaining);
 			return true;
@@ -183,7 +266,7 @@ remaining_stock(Line *line, Datum *value)
 			*value = (Datum) 0;
 			return false;
 		default:
-			*value = Int64GetDatum(line->stock);
+			*value = Int64GetDatum(line_available(line));
 			return !line->stock_isnull;
 	}
 }
@@ -213,10 +296,11 @@ try_result(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 }
 
 /*
- * purchase_try(product_id, qty bigint, stock_table regclass)
+ * purchase_try(product_id, qty bigint, stock_table regclass, sale_id text,
+ *				hold_for interval, buyer text)
  * returns purchase_try_result (outcome text, remaining bigint)
  *
- * Sell, or say why not.  remaining is the stock after a sale or a refusal, and
+ * Sell or hold, or say why not; SK1xx and SK201 are raised all the same.  remaining is the stock after a sale or a refusal, and
  * NULL for a product that was not found or is busy.
  */
 static Datum
@@ -224,12 +308,14 @@ try_sell(FunctionCallInfo fcinfo, Oid product_type)
 {
 	Cart		cart;
 	Line		line;
+	Sale		sale;
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
 
 	line_from_args(&cart, &line, fcinfo, "purchase_try()", product_type,
 				   "qty");
 	check_qty(line.qty);
+	sale_from_args(&cart, &sale, fcinfo, 3);
 	cart_try_sell(&cart);
 
 	values[0] = CStringGetTextDatum(outcome_name(line.outcome));
@@ -287,7 +373,8 @@ set_stock(FunctionCallInfo fcinfo, Oid product_type)
 /*
  * purchase_available(product_id, stock_table regclass) returns bigint
  *
- * The stock as the calling statement sees it, without a lock.  Raises SK001.
+ * The stock as the calling statement sees it, without a lock, and the units of lapsed
+ * holds.  Raises SK001.
  */
 static Datum
 available(FunctionCallInfo fcinfo, Oid product_type)
@@ -298,7 +385,7 @@ available(FunctionCallInfo fcinfo, Oid product_type)
 	line_from_args(&cart, &line, fcinfo, "purchase_available()", product_type,
 				   NULL);
 	cart_read(&cart);
-	PG_RETURN_INT64(line.stock);
+	PG_RETURN_INT64(line_available(&line));
 }
 
 /*
@@ -362,13 +449,15 @@ cart_from_args(Cart *cart, FunctionCallInfo fcinfo, const char *function,
 }
 
 /*
- * purchase_cart(product_ids[], qtys bigint[], stock_table regclass)
+ * purchase_cart(product_ids[], qtys bigint[], stock_table regclass, sale_id text,
+ *				 hold_for interval, buyer text)
  * returns rows (product_id, qty, remaining)
  *
  * Sell all lines or none; a row for each product, in key order.  Raises as
  * purchase() does, once for all lines, with the SQLSTATE of the worst.
  *
- * purchase_try_cart(product_ids[], qtys bigint[], stock_table regclass)
+ * purchase_try_cart(product_ids[], qtys bigint[], stock_table regclass, sale_id text,
+ *					 hold_for interval, buyer text)
  * returns rows (product_id, qty, outcome, remaining)
  *
  * The same without raising.  If not all can be sold, none is, and those that
@@ -378,14 +467,22 @@ static Datum
 sell_cart(FunctionCallInfo fcinfo, ArrayType *products, bool try)
 {
 	Cart		cart;
+	Sale		sale;
 	ReturnSetInfo *rsinfo;
 
 	cart_from_args(&cart, fcinfo,
 				   try ? "purchase_try_cart()" : "purchase_cart()", products);
+	sale_from_args(&cart, &sale, fcinfo, 3);
 	InitMaterializedSRF(fcinfo, 0);
 	rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	if (cart.nlines == 0)
+	{
+		if (cart.sale != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a sale with an id must have a product")));
 		return (Datum) 0;
+	}
 
 	if (try)
 		cart_try_sell(&cart);
@@ -436,6 +533,131 @@ cart_of_text(FunctionCallInfo fcinfo, bool try)
 }
 
 /*
+ * The arguments (sale_id text, ..., stock_table) of what is done with a sale, as a cart
+ * whose lines are not known yet.
+ */
+static void
+sale_id_from_args(Cart *cart, Sale *sale, FunctionCallInfo fcinfo,
+				  const char *function, int table_arg)
+{
+	init_cart(cart, fcinfo, function, InvalidOid, 0, NULL, table_arg);
+	memset(sale, 0, sizeof(Sale));
+	sale->id = require_sale_id(fcinfo, 0);
+	if (VARSIZE_ANY_EXHDR(sale->id) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("sale_id must not be empty")));
+	cart->sale = sale;
+}
+
+/*
+ * purchase_confirm(sale_id text, stock_table regclass) returns boolean
+ *
+ * Sell what is held; false if that was done before.  What others have taken of it
+ * since its time was over is taken anew, if there is enough; else SK102.  Raises SK101,
+ * and SK103 if it was released.
+ */
+PG_FUNCTION_INFO_V1(purchase_confirm);
+
+Datum
+purchase_confirm(PG_FUNCTION_ARGS)
+{
+	Cart		cart;
+	Sale		sale;
+
+	sale_id_from_args(&cart, &sale, fcinfo, "purchase_confirm()", 1);
+	PG_RETURN_BOOL(sale_confirm(&cart));
+}
+
+/*
+ * purchase_release(sale_id text, stock_table regclass) returns bigint
+ *
+ * Give back all that is held; returns the units, 0 if there are none any more.  Raises
+ * SK101, and SK103 if it is sold.
+ */
+PG_FUNCTION_INFO_V1(purchase_release);
+
+Datum
+purchase_release(PG_FUNCTION_ARGS)
+{
+	Cart		cart;
+	Sale		sale;
+
+	sale_id_from_args(&cart, &sale, fcinfo, "purchase_release()", 1);
+	PG_RETURN_INT64(sale_release(&cart));
+}
+
+/*
+ * purchase_release(sale_id text, product_id, qty bigint, stock_table regclass)
+ * returns bigint
+ *
+ * Give back a part of what is held.  Raises as above, and 22023 for more than is held,
+ * or for a product that the sale does not have.
+ */
+static Datum
+release_part(FunctionCallInfo fcinfo, Oid product_type)
+{
+	Cart		cart;
+	Sale		sale;
+	Line		line;
+
+	sale_id_from_args(&cart, &sale, fcinfo, "purchase_release()", 3);
+	require_argument(fcinfo, 1, "product_id");
+	require_argument(fcinfo, 2, "qty");
+	memset(&line, 0, sizeof(Line));
+	line.product = product_type == TEXTOID ?
+		PointerGetDatum(PG_GETARG_TEXT_PP(1)) : PG_GETARG_DATUM(1);
+	line.qty = PG_GETARG_INT64(2);
+	check_qty(line.qty);
+	cart.product_type = product_type;
+	cart.lines = &line;
+	cart.nlines = 1;
+	PG_RETURN_INT64(sale_release_part(&cart));
+}
+
+/*
+ * purchase_extend(sale_id text, hold_for interval, stock_table regclass)
+ * returns timestamptz
+ *
+ * Let a hold last for hold_for from now on, if that is longer; returns its end.  Raises
+ * SK101, SK102 if others have taken its units, SK103 if it is sold or was released.
+ */
+PG_FUNCTION_INFO_V1(purchase_extend);
+
+Datum
+purchase_extend(PG_FUNCTION_ARGS)
+{
+	Cart		cart;
+	Sale		sale;
+
+	sale_id_from_args(&cart, &sale, fcinfo, "purchase_extend()", 2);
+	sale.hold_for = require_hold_for(fcinfo, 1);
+	PG_RETURN_TIMESTAMPTZ(sale_extend(&cart));
+}
+
+/*
+ * purchase_expire(max bigint, stock_table regclass) returns bigint
+ *
+ * Give the units of lapsed holds back to the stock, of max holds at most, NULL for all;
+ * returns how many.
+ */
+PG_FUNCTION_INFO_V1(purchase_expire);
+
+Datum
+purchase_expire(PG_FUNCTION_ARGS)
+{
+	Cart		cart;
+
+	init_cart(&cart, fcinfo, "purchase_expire()", InvalidOid, 0, NULL, 1);
+	cart.max_holds = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT64(0);
+	if (cart.max_holds <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max must be positive, not " INT64_FORMAT, cart.max_holds)));
+	PG_RETURN_INT64(sale_expire(&cart));
+}
+
+/*
  * The C functions behind the SQL functions: one for each key type.
  */
 #define SQL_FUNCTION(name, implementation, arg) \
@@ -458,6 +680,9 @@ SQL_FUNCTION(purchase_restock_text, restock, TEXTOID)
 SQL_FUNCTION(purchase_set_stock_bigint, set_stock, INT8OID)
 SQL_FUNCTION(purchase_set_stock_uuid, set_stock, UUIDOID)
 SQL_FUNCTION(purchase_set_stock_text, set_stock, TEXTOID)
+SQL_FUNCTION(purchase_release_bigint, release_part, INT8OID)
+SQL_FUNCTION(purchase_release_uuid, release_part, UUIDOID)
+SQL_FUNCTION(purchase_release_text, release_part, TEXTOID)
 SQL_FUNCTION(purchase_available_bigint, available, INT8OID)
 SQL_FUNCTION(purchase_available_uuid, available, UUIDOID)
 SQL_FUNCTION(purchase_available_text, available, TEXTOID)

@@ -38,7 +38,9 @@ enum
 	ANUM_STOCK_COLUMN,
 	ANUM_IS_DEFAULT,
 	ANUM_LOCK_WAIT,
-	ANUM_EARLY_RELEASE
+	ANUM_EARLY_RELEASE,
+	ANUM_SALE_TABLE,
+	ANUM_HOLD_TABLE
 };
 
 /*
@@ -135,6 +137,10 @@ registration_find(Oid self, Registration *registration)
 		if (!isnull)
 			(void) commit_parse_level(TextDatumGetCString(value),
 									  &registration->early_release);
+		value = heap_getattr(tuple, ANUM_SALE_TABLE, desc, &isnull);
+		registration->sale_table = isnull ? InvalidOid : DatumGetObjectId(value);
+		value = heap_getattr(tuple, ANUM_HOLD_TABLE, desc, &isnull);
+		registration->hold_table = isnull ? InvalidOid : DatumGetObjectId(value);
 	}
 	table_close(reg, AccessShareLock);
 	return HeapTupleIsValid(tuple);
@@ -158,14 +164,15 @@ registration_may_write(Relation reg)
  * In a statement, %1$s is that table and %2$s purchase_default_owner; $1 is the stock
  * table, $2 the key column, $3 the stock column, $4 whether it is the default, $5
  * whether the caller may write registrations, $6 the lock_wait or null, $7 the
- * early_release or null.  Returns how many rows the last statement changed.
+ * early_release or null, $8 and $9 the tables of sales and holds.  Returns how many rows the last statement changed.
  */
 static uint64
 change_registrations(Relation reg, Registration *registration,
 					 bool is_default, int nstatements,
 					 const char *const *statements)
 {
-	static Oid	types[] = {REGCLASSOID, NAMEOID, NAMEOID, BOOLOID, BOOLOID, INT4OID, TEXTOID};
+	static Oid	types[] = {REGCLASSOID, NAMEOID, NAMEOID, BOOLOID, BOOLOID, INT4OID, TEXTOID,
+	REGCLASSOID, REGCLASSOID};
 	Datum		values[] = {
 		ObjectIdGetDatum(registration->relid),
 		DirectFunctionCall1(namein, CStringGetDatum(registration->key_column)),
@@ -174,8 +181,10 @@ change_registrations(Relation reg, Registration *registration,
 		BoolGetDatum(registration_may_write(reg)),
 		Int32GetDatum(registration->lock_wait),
 		CStringGetTextDatum(early_release_options[registration->early_release].name),
+		ObjectIdGetDatum(registration->sale_table),
+		ObjectIdGetDatum(registration->hold_table),
 	};
-	char		nulls[] = "       ";
+	char		nulls[] = "         ";
 	const char *name = relation_name(RelationGetRelid(reg));
 	const char *owner_name =
 		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(reg)),
@@ -281,6 +290,21 @@ registration_store(Relation reg, Registration *registration, bool is_default)
 	change_registrations(reg, registration, is_default,
 						 lengthof(statements), statements);
 	remember_default_owner(reg, registration);
+}
+
+/*
+ * Store which tables keep the sales of a registered table.
+ */
+void
+registration_store_sales(Relation reg, Registration *registration)
+{
+	static const char *const statements[] = {
+		"UPDATE %1$s SET sale_table = $8, hold_table = $9 WHERE stock_table = $1",
+	};
+
+	if (change_registrations(reg, registration, false, lengthof(statements),
+							 statements) != 1)
+		elog(ERROR, "could not change the registrations");
 }
 
 /*

@@ -23,6 +23,8 @@ typedef struct Registration
 	char	   *stock_column;
 	int			lock_wait;		/* as the setting, or LOCK_WAIT_UNSET */
 	EarlyRelease early_release; /* the most that the owner allows */
+	Oid			sale_table;		/* InvalidOid: it keeps no sales */
+	Oid			hold_table;
 } Registration;
 
 extern Oid	registration_relid(Oid self);
@@ -32,6 +34,7 @@ extern bool registration_is_empty(Relation reg);
 extern char *registration_last_owner(Relation reg);
 extern void registration_store(Relation reg, Registration *registration,
 							   bool is_default);
+extern void registration_store_sales(Relation reg, Registration *registration);
 extern bool registration_delete(Relation reg, Oid relid);
 pg_noreturn extern void raise_not_attached(Relation rel);
 

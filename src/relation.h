@@ -12,6 +12,7 @@
 
 extern char *relation_literal(Oid relid);
 extern char *relation_name(Oid relid);
+extern char *collation_name(Oid collation);
 extern Relation relation_open_owned(Oid relid, LOCKMODE lockmode);
 
 #pragma GCC visibility pop

@@ -208,7 +208,7 @@ fetch_again(Cart *cart, Line *line)
 {
 	CommandCounterIncrement();
 	return row_lock_latest(cart, line) == LOCK_OK && !line->stock_isnull &&
-		(cart->verb != VERB_SELL || line->stock >= line->qty);
+		(cart->verb != VERB_SELL || line->stock >= line->qty - line->taken);
 }
 
 /*
@@ -289,8 +289,12 @@ row_write(Cart *cart, Line *line)
 	bool		fires;
 	bool		done;
 
-	/* a user's trigger may have changed it, or a foreign key's cascade */
-	if (table->triggers == ROW_TRIGGERS_ANY && line != cart->lines &&
+	/*
+	 * a user's trigger may have changed it, or a foreign key's cascade, or
+	 * what a trigger on the sales has done
+	 */
+	if (((table->triggers == ROW_TRIGGERS_ANY && line != cart->lines) ||
+		 line->nholds > 0) &&
 		!fetch_again(cart, line))
 		return false;
 	CheckCmdReplicaIdentity(cart->table.rel, CMD_UPDATE);

@@ -66,6 +66,7 @@ relcache_callback(pg_attribute_unused() Datum arg, Oid relid)
 	while ((entry = hash_seq_search(&seq)) != NULL)
 	{
 		if (all || entry->relid == relid || entry->st == NULL ||
+			entry->st->sale_table == relid || entry->st->hold_table == relid ||
 			list_member_oid(entry->st->below, relid))
 			entry->valid = false;
 	}

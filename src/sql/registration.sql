@@ -9,7 +9,10 @@ CREATE TABLE purchase_registration (
     is_default boolean NOT NULL,
     lock_wait integer CHECK (lock_wait >= -1),  -- ms; null: as purchase.lock_wait
     -- the most that is allowed; null: as purchase.early_release
-    early_release text CHECK (early_release IN ('off', 'local', 'on'))
+    early_release text CHECK (early_release IN ('off', 'local', 'on')),
+    sale_table regclass,                        -- null: it keeps no sales
+    hold_table regclass,
+    CHECK ((sale_table IS NULL) = (hold_table IS NULL))
 );
 CREATE UNIQUE INDEX purchase_registration_default
     ON purchase_registration (is_default) WHERE is_default;
@@ -74,7 +77,8 @@ COMMENT ON FUNCTION purchase_stock_table_engine(regclass) IS
 
 CREATE VIEW purchase_stock_tables AS
     SELECT r.stock_table, r.key_column, r.stock_column, r.is_default,
-           r.lock_wait, r.early_release, e.engine, e.reason
+           r.lock_wait, r.early_release, r.sale_table, r.hold_table,
+           e.engine, e.reason
     FROM purchase_registration AS r,
          LATERAL purchase_stock_table_engine(r.stock_table) AS e;
 COMMENT ON VIEW purchase_stock_tables IS

@@ -12,7 +12,9 @@ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 
 SELECT set_has('SELECT signature FROM ours', $$
     SELECT format(f, key) FROM unnest(ARRAY[
-        'purchase(%s,bigint,regclass)', 'purchase_try(%s,bigint,regclass)',
+        'purchase(%s,bigint,regclass,text,interval,text)',
+        'purchase_try(%s,bigint,regclass,text,interval,text)',
+        'purchase_release(text,%s,bigint,regclass)',
         'purchase_restock(%s,bigint,regclass)', 'purchase_set_stock(%s,bigint,regclass)',
         'purchase_available(%s,regclass)']) AS f,
         unnest(ARRAY['bigint', 'uuid', 'text']) AS key $$,
@@ -20,6 +22,11 @@ SELECT set_has('SELECT signature FROM ours', $$
 SELECT has_function('purchase_attach', ARRAY['regclass', 'name', 'name', 'boolean', 'text', 'text']);
 SELECT has_function('purchase_guard', ARRAY['regclass', 'boolean']);
 SELECT has_function('purchase_detach', ARRAY['regclass']);
+SELECT has_function('purchase_keep_sales', ARRAY['regclass', 'name', 'name']);
+SELECT has_function('purchase_confirm', ARRAY['text', 'regclass']);
+SELECT has_function('purchase_release', ARRAY['text', 'regclass']);
+SELECT has_function('purchase_extend', ARRAY['text', 'interval', 'regclass']);
+SELECT has_function('purchase_expire', ARRAY['bigint', 'regclass']);
 SELECT has_view('purchase_stock_tables');
 SELECT results_eq($$ SELECT attname, atttypid::regtype FROM pg_attribute
     WHERE attrelid = 'purchase_try_result'::regclass ORDER BY attnum $$,

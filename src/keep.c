@@ -1,0 +1,227 @@
+/*
+ * keep.c
+ *	  purchase_keep_sales(): the tables that keep a stock table's sales with an id.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "commands/defrem.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "inspect.h"
+#include "relation.h"
+#include "sale.h"
+
+PG_FUNCTION_INFO_V1(purchase_keep_sales);
+
+/*
+ * Only what has rows of its own, and is sold from by its own name, can keep sales: of
+ * a view or a foreign table nobody here knows the rows, and a partition's sales are
+ * its parent's.
+ */
+static void
+check_can_keep(Relation rel)
+{
+	const char *why = NULL;
+
+	if (rel->rd_rel->relkind == RELKIND_VIEW)
+		why = "It is a view: attach the table below it, and let that keep them.";
+	else if (rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
+		why = "It is a foreign table: let the server that has its rows keep them.";
+	else if (rel->rd_rel->relispartition)
+		why = "It is a partition: let the partitioned table keep them.";
+	if (why != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("table \"%s\" cannot keep sales", RelationGetRelationName(rel)),
+				 errdetail("%s", why),
+				 errtable(rel)));
+}
+
+/*
+ * The statement that makes one of the tables.
+ */
+static char *
+create_table(Relation rel, StockTable *st, const char *name,
+			 const SaleColumn *columns)
+{
+	Form_pg_attribute key = TupleDescAttr(RelationGetDescr(rel), st->key_attno - 1);
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE %sTABLE %s (",
+					 rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED ? "UNLOGGED " :
+					 rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP ? "TEMPORARY " : "",
+					 rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP ?
+					 quote_identifier(name) :
+					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+												name));
+	for (const SaleColumn *column = columns; column->name != NULL; column++)
+	{
+		appendStringInfo(&sql, "%s ", column->name);
+		if (OidIsValid(column->type))
+			appendStringInfoString(&sql,
+								   format_type_extended(column->type, -1,
+														FORMAT_TYPE_FORCE_QUALIFY));
+		else
+		{
+			appendStringInfoString(&sql,
+								   format_type_extended(key->atttypid, key->atttypmod,
+														FORMAT_TYPE_TYPEMOD_GIVEN |
+														FORMAT_TYPE_FORCE_QUALIFY));
+			if (OidIsValid(key->attcollation))
+				appendStringInfo(&sql, " COLLATE %s",
+								 collation_name(key->attcollation));
+		}
+		appendStringInfo(&sql, " %s, ", column->definition);
+	}
+	/* room for the version that settles a line, so that it is HOT */
+	appendStringInfo(&sql, "PRIMARY KEY (sale_id, line))%s",
+					 columns == sale_columns ? " WITH (fillfactor = 80)" : "");
+	return sql.data;
+}
+
+static void
+run_ddl(const char *sql)
+{
+	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not execute: %s", sql);
+}
+
+static void
+comment_on(Oid relid, Relation rel, const char *what)
+{
+	run_ddl(psprintf("COMMENT ON TABLE %s IS %s", relation_name(relid),
+					 quote_literal_cstr(psprintf("%s of %s, kept by purchase", what,
+												 RelationGetRelationName(rel)))));
+}
+
+/*
+ * Find or make one of the tables.  One that is there already is taken if it fits, as
+ * after the extension was created anew.
+ */
+static Oid
+find_or_create(Relation rel, StockTable *st, char *name,
+			   const SaleColumn *columns, const char *arg)
+{
+	Oid			relid = get_relname_relid(name, RelationGetNamespace(rel));
+	bool		is_new = !OidIsValid(relid);
+	char	   *why;
+	Oid			unused;
+
+	if (is_new)
+	{
+		run_ddl(create_table(rel, st, name, columns));
+		relid = get_relname_relid(name, RelationGetNamespace(rel));
+		if (columns == hold_columns)
+			run_ddl(psprintf("CREATE INDEX ON %s (product_id, expires_at)",
+							 relation_name(relid)));
+		comment_on(relid, rel, columns == sale_columns ? "Sales with an id" :
+				   "Live and lapsed holds");
+		return relid;
+	}
+	why = relid == RelationGetRelid(rel) ? "It is the stock table." :
+		sales_misfit(st, relid, columns, rel->rd_rel->relowner, &unused);
+	if (why != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation \"%s\" already exists", name),
+				 errdetail("It cannot keep the %s of table \"%s\": %s",
+						   columns == sale_columns ? "sales" : "holds",
+						   RelationGetRelationName(rel), why),
+				 errhint("Give the table another name: SELECT purchase_keep_sales(%s, %s => '...');",
+						 relation_literal(RelationGetRelid(rel)), arg)));
+	return relid;
+}
+
+/*
+ * The name that was given, or that of the table that is registered, or a new one.
+ */
+static char *
+table_name(FunctionCallInfo fcinfo, int arg, Relation rel, Oid registered,
+		   const char *label)
+{
+	if (!PG_ARGISNULL(arg))
+		return NameStr(*PG_GETARG_NAME(arg));
+	if (OidIsValid(registered) && get_rel_name(registered) != NULL)
+		return get_rel_name(registered);
+	return makeObjectName(RelationGetRelationName(rel), NULL, label);
+}
+
+/*
+ * purchase_keep_sales(stock_table regclass, sale_table name, hold_table name)
+ * returns void
+ *
+ * Let an attached table keep the sales that are given an id.  Makes two tables beside
+ * it, unless they are there.  Raises 42P07 if a name is taken by something else, and
+ * 55000 if other tables would leave holds behind.
+ */
+Datum
+purchase_keep_sales(PG_FUNCTION_ARGS)
+{
+	Oid			self = fcinfo->flinfo->fn_oid;
+	Registration registration;
+	Relation	rel;
+	Relation	reg;
+	StockTable *st;
+	Oid			sale_table;
+	Oid			hold_table;
+	Oid			userid;
+	int			sec_context;
+	int			guc_level;
+
+	PreventCommandIfReadOnly("purchase_keep_sales()");
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("stock_table must not be null")));
+
+	/* against sales meanwhile: they know the tables from the registration */
+	rel = relation_open_owned(PG_GETARG_OID(0), AccessShareLock);
+	relation_close(rel, AccessShareLock);
+	rel = relation_open_owned(PG_GETARG_OID(0), ShareRowExclusiveLock);
+	registration.relid = RelationGetRelid(rel);
+	reg = table_open(registration_relid(self), ShareRowExclusiveLock);
+	if (!registration_find(self, &registration))
+		raise_not_attached(rel);
+	check_can_keep(rel);
+	st = inspect_registered(self, rel, &registration);
+
+	/* who calls may be a member of the owner */
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner,
+						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	guc_level = compat_restrict_search_path();
+	SPI_connect();
+	sale_table = find_or_create(rel, st,
+								table_name(fcinfo, 1, rel, registration.sale_table, "sale"),
+								sale_columns, "sale_table");
+	hold_table = find_or_create(rel, st,
+								table_name(fcinfo, 2, rel, registration.hold_table, "hold"),
+								hold_columns, "hold_table");
+	SPI_finish();
+	AtEOXact_GUC(true, guc_level);
+	SetUserIdAndSecContext(userid, sec_context);
+
+	if (OidIsValid(registration.sale_table) &&
+		(sale_table != registration.sale_table ||
+		 hold_table != registration.hold_table))
+		sale_check_no_holds(self, rel);
+	registration.sale_table = sale_table;
+	registration.hold_table = hold_table;
+	registration_store_sales(reg, &registration);
+
+	table_close(reg, NoLock);
+	relation_close(rel, NoLock);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,600 @@
+/*
+ * record.c
+ *	  What is recorded of a sale with an id: claim the id, record the lines, find
+ *	  them again, and answer a repeat.
+ *
+ * An id is claimed for the time of a call, by a lock on its hash in the lock manager.
+ * So two calls with one id are never in the middle at a time, and the sale is recorded
+ * when it is made, with what remained: a refusal has nothing to take back.  Who has
+ * the lock then looks for line 1 of the sale, whatever the snapshot: what is there but
+ * not committed is a claim in progress, too, and is waited for as a transaction is.
+ * That this is enough relies on the unique index: who inserts without the lock, by
+ * hand, gets, or gives, an error.
+ *
+ * A sale's rows are the locks of its lines.  Whoever holds, confirms or releases takes
+ * them before their holds, and both before the products.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "commit.h"
+#include "compat.h"
+#include "record.h"
+
+/* Of a row's queue, the offset number stands there: see row_lock.c. */
+#define CLAIM_FIELD4 0x4000
+#define CLAIM_HASH_BITS 0x3fff
+
+static const char *const state_names[] = {
+	[SALE_HELD] = "held",
+	[SALE_SOLD] = "sold",
+	[SALE_RELEASED] = "released",
+	[SALE_EXPIRED] = "expired",
+};
+
+char *
+sale_name(Sale *sale)
+{
+	return key_clip(text_to_cstring(sale->id));
+}
+
+/* ----------------------------------------------------------------
+ * Errors
+ *
+ * Each rests on what another transaction did, so it waits until that is durable.
+ * ----------------------------------------------------------------
+ */
+
+void
+raise_sale_not_found(Cart *cart)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_SALE_NOT_FOUND),
+			 errmsg("sale \"%s\" not found", sale_name(cart->sale)),
+			 errdetail("Table \"%s\" has no sale with this id.",
+					   RelationGetRelationName(cart->table.rel)),
+			 errtable(cart->table.rel)));
+}
+
+void
+raise_hold_expired(Cart *cart, const char *detail)
+{
+	commit_wait_durable();
+	ereport(ERROR,
+			(errcode(ERRCODE_HOLD_EXPIRED),
+			 errmsg("the hold of sale \"%s\" has expired", sale_name(cart->sale)),
+			 errdetail_internal("%s", detail),
+			 errhint("What was paid for it is to be paid back. To buy again takes a new id."),
+			 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
+}
+
+void
+raise_sale_settled(Cart *cart, SaleState state)
+{
+	commit_wait_durable();
+	ereport(ERROR,
+			(errcode(ERRCODE_SALE_SETTLED),
+			 errmsg("sale \"%s\" is %s already", sale_name(cart->sale),
+					state_names[state]),
+			 state == SALE_SOLD ?
+			 errdetail("What is sold can't be released.") :
+			 errdetail("What was released can't be held or sold any more."),
+			 errtable(cart->table.rel)));
+}
+
+pg_noreturn static void raise_conflict(Cart *cart, const char *what);
+
+/*
+ * No word of what the sale consists of: it may be somebody else's.
+ */
+static void
+raise_conflict(Cart *cart, const char *what)
+{
+	commit_wait_durable();
+	ereport(ERROR,
+			(errcode(ERRCODE_SALE_ID_CONFLICT),
+			 errmsg("sale id \"%s\" names another sale", sale_name(cart->sale)),
+			 errdetail("It was made with %s.", what),
+			 errhint("Repeat a call with the arguments of the first one, or take a new id."),
+			 errtable(cart->table.rel)));
+}
+
+/* ----------------------------------------------------------------
+ * Reading
+ * ----------------------------------------------------------------
+ */
+
+static SaleState
+state_from_name(Cart *cart, const char *name)
+{
+	for (size_t i = 0; i < lengthof(state_names); i++)
+		if (strcmp(name, state_names[i]) == 0)
+			return (SaleState) i;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("sale \"%s\" is in an unknown state, \"%s\"",
+					sale_name(cart->sale), name),
+			 errtable(cart->table.rel)));
+}
+
+static int64
+int64_value(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = sales_value(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+static void *
+varlena_value(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = sales_value(row, column, &isnull);
+
+	return isnull ? NULL : PG_DETOAST_DATUM_COPY(value);
+}
+
+/*
+ * Take up the lines that a plan has found.
+ */
+static void
+take_up(Cart *cart, Record *record, uint64 nlines)
+{
+	bool		isnull;
+	Datum		value;
+
+	memset(record, 0, sizeof(Record));
+	record->nlines = nlines;
+	record->lines = palloc0(Max(nlines, 1) * sizeof(SaleLine));
+	for (uint64 i = 0; i < nlines; i++)
+	{
+		SaleLine   *line = &record->lines[i];
+
+		line->line = DatumGetInt32(sales_value(i, 1, &isnull));
+		line->product = sales_key(i, 2, &cart->table.st->key_type);
+		line->qty = int64_value(i, 3);
+		line->state = state_from_name(cart,
+									  TextDatumGetCString(sales_value(i, 4, &isnull)));
+		line->released = int64_value(i, 5);
+		line->remaining = int64_value(i, 6);
+	}
+	if (nlines == 0)
+		return;
+	value = sales_value(0, 7, &isnull);
+	if (!isnull)
+	{
+		record->hold_for = palloc(sizeof(Interval));
+		*record->hold_for = *DatumGetIntervalP(value);
+	}
+	record->buyer = varlena_value(0, 8);
+}
+
+/*
+ * A line is held if it is unsettled and has a hold.  One whose hold is gone counts as
+ * expired, and a hold that has more units than the line has left has only those.
+ */
+static void
+take_up_hold(SaleLine *line, int64 units, TimestampTz expires_at)
+{
+	line->has_hold = line->state == SALE_HELD;
+	line->units = Min(units, line->qty - line->released);
+	line->expires_at = expires_at;
+}
+
+static void
+sale_params(SaleParams *params, text *id)
+{
+	sale_params_init(params);
+	sale_param(params, SALE_PARAM_ID, PointerGetDatum(id));
+}
+
+static void
+line_params(SaleParams *params, text *id, int line)
+{
+	sale_params(params, id);
+	sale_param(params, SALE_PARAM_LINE, Int32GetDatum(line));
+}
+
+/*
+ * What the active snapshot sees of the cart's sale, holds included.
+ */
+static void
+look(Cart *cart, Record *record)
+{
+	SaleContext context;
+	SaleParams	params;
+	uint64		nlines;
+	MemoryContext spi;
+
+	sale_params(&params, cart->sale->id);
+	sales_begin(&context, cart);
+	nlines = sales_run(cart, SALE_LOOK, &params, true);
+	spi = MemoryContextSwitchTo(context.cxt);
+	take_up(cart, record, nlines);
+	for (uint64 i = 0; i < nlines; i++)
+	{
+		bool		isnull;
+		Datum		expires_at = sales_value(i, 10, &isnull);
+
+		if (!isnull)
+			take_up_hold(&record->lines[i], int64_value(i, 9),
+						 DatumGetTimestampTz(expires_at));
+	}
+	MemoryContextSwitchTo(spi);
+	sales_end(&context);
+}
+
+/*
+ * Lock the cart's sale, waiting as long as it takes: its lines, then their holds, read
+ * after that with a new snapshot.
+ */
+void
+record_lock(Cart *cart, Record *record)
+{
+	SaleContext context;
+	SaleParams	params;
+	uint64		n;
+	MemoryContext spi;
+
+	sale_params(&params, cart->sale->id);
+	sales_begin(&context, cart);
+	n = sales_run(cart, SALE_LOCK, &params, false);
+	spi = MemoryContextSwitchTo(context.cxt);
+	take_up(cart, record, n);
+	MemoryContextSwitchTo(spi);
+
+	n = sales_run(cart, SALE_LOCK_HOLDS, &params, false);
+	for (uint64 i = 0, j = 0; i < n; i++)
+	{
+		bool		isnull;
+		int			number = DatumGetInt32(sales_value(i, 1, &isnull));
+
+		while (j < (uint64) record->nlines && record->lines[j].line < number)
+			j++;
+		if (j < (uint64) record->nlines && record->lines[j].line == number)
+			take_up_hold(&record->lines[j], int64_value(i, 2),
+						 DatumGetTimestampTz(sales_value(i, 3, &isnull)));
+	}
+	sales_end(&context);
+	if (record->nlines == 0)
+		raise_sale_not_found(cart);
+}
+
+/* ----------------------------------------------------------------
+ * Repeats
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * How a recorded sale differs from what is asked now; NULL if it doesn't.
+ */
+static const char *
+difference(Cart *cart, Record *record)
+{
+	Sale	   *sale = cart->sale;
+
+	if (record->nlines != cart->nlines)
+		return "other products";
+	for (int i = 0; i < cart->nlines; i++)
+	{
+		Line	   *line = &cart->lines[i];
+		SaleLine   *old = &record->lines[i];
+
+		if (line->no_such_key ||
+			!key_equals(&cart->table.st->key_type, line->key, old->product))
+			return "other products";
+		if (line->qty != old->qty)
+			return "another quantity";
+	}
+	if ((sale->hold_for == NULL) != (record->hold_for == NULL) ||
+		(sale->hold_for != NULL &&
+		 !DatumGetBool(DirectFunctionCall2(interval_eq,
+										   IntervalPGetDatum(sale->hold_for),
+										   IntervalPGetDatum(record->hold_for)))))
+		return "another hold_for";
+	if ((sale->buyer == NULL) != (record->buyer == NULL) ||
+		(sale->buyer != NULL &&
+		 !datum_image_eq(PointerGetDatum(sale->buyer),
+						 PointerGetDatum(record->buyer), false, -1)))
+		return "another buyer";
+	return NULL;
+}
+
+/*
+ * The first answer can be given again as long as nothing of a hold was taken, and not
+ * all of it was released.
+ */
+static void
+check_repeatable(Cart *cart, Record *record)
+{
+	bool		all_released = true;
+
+	for (int i = 0; i < record->nlines; i++)
+	{
+		SaleLine   *line = &record->lines[i];
+
+		if (line->state == SALE_EXPIRED ||
+			(line->state == SALE_HELD && !line->has_hold))
+			raise_hold_expired(cart,
+							   psprintf("Its time was over, and its units of product %s were taken.",
+										key_clip(key_product_text(&cart->table.st->key_type,
+																  line->product,
+																  InvalidOid))));
+		all_released = all_released && line->state == SALE_RELEASED;
+	}
+	if (all_released)
+		raise_sale_settled(cart, SALE_RELEASED);
+}
+
+/*
+ * An answer that something was done before must not be lost with a crash or a
+ * failover.  With synchronous standbys it takes a lock that writes, so that our own
+ * commit waits for them as any other.
+ */
+static void
+rely_on_sale(Cart *cart)
+{
+	SaleContext context;
+	SaleParams	params;
+
+	commit_wait_flushed_to_end();
+	if (!commit_waits_for_standby())
+		return;
+	line_params(&params, cart->sale->id, 1);
+	sales_begin(&context, cart);
+	(void) sales_run(cart, SALE_RELY_ON, &params, false);
+	sales_end(&context);
+}
+
+/*
+ * If the active snapshot sees a sale with the cart's id, answer what was answered when
+ * it was made.  False if there is none.
+ */
+bool
+record_repeat(Cart *cart)
+{
+	Record		record;
+	const char *what;
+
+	look(cart, &record);
+	if (record.nlines == 0)
+		return false;
+
+	what = difference(cart, &record);
+	if (what != NULL)
+		raise_conflict(cart, what);
+	check_repeatable(cart, &record);
+	for (int i = 0; i < cart->nlines; i++)
+	{
+		cart->lines[i].outcome = cart->sale->hold_for ? OUTCOME_HELD : OUTCOME_SOLD;
+		cart->lines[i].remaining = record.lines[i].remaining;
+	}
+	rely_on_sale(cart);
+	return true;
+}
+
+/* ----------------------------------------------------------------
+ * Claiming and recording
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Is there a first line of the cart's sale, whatever the snapshot?  If it is not yet
+ * committed, *xid is the transaction that has inserted it.
+ */
+static bool
+first_line_exists(Cart *cart, TransactionId *xid)
+{
+	Oid			relid = cart->table.st->sale_table;
+	Relation	rel = table_open(relid, NoLock);
+	SnapshotData dirty;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	bool		committed = false;
+
+	InitDirtySnapshot(dirty);
+	ScanKeyInit(&keys[0], get_attnum(relid, "sale_id"), BTEqualStrategyNumber,
+				F_TEXTEQ, PointerGetDatum(cart->sale->id));
+	ScanKeyInit(&keys[1], get_attnum(relid, "line"), BTEqualStrategyNumber,
+				F_INT4EQ, Int32GetDatum(1));
+	*xid = InvalidTransactionId;
+
+	/* of a row that is being updated, both versions may be found */
+	scan = systable_beginscan(rel, sales_index(cart), true, &dirty, 2, keys);
+	while (!committed && HeapTupleIsValid(systable_getnext(scan)))
+	{
+		if (TransactionIdIsValid(dirty.xmin))
+			*xid = dirty.xmin;
+		else
+			committed = true;
+	}
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+	return committed || TransactionIdIsValid(*xid);
+}
+
+/*
+ * Claim the cart's id until record_unclaim().  With wait, never CLAIM_BUSY.
+ */
+ClaimResult
+record_claim(Cart *cart, bool wait)
+{
+	Sale	   *sale = cart->sale;
+	LOCKTAG    *tag = &sale->claim;
+	TransactionId xid;
+
+	sales_open(cart);
+	if (!sale->claimed)
+	{
+		uint64		hash = hash_bytes_extended((unsigned char *) VARDATA_ANY(sale->id),
+											   VARSIZE_ANY_EXHDR(sale->id), 0);
+
+		tag->locktag_field1 = MyDatabaseId;
+		tag->locktag_field2 = cart->table.st->sale_table;
+		tag->locktag_field3 = (uint32) hash;
+		tag->locktag_field4 = CLAIM_FIELD4 | ((hash >> 32) & CLAIM_HASH_BITS);
+		tag->locktag_type = LOCKTAG_USERLOCK;
+		tag->locktag_lockmethodid = USER_LOCKMETHOD;
+		if (LockAcquire(tag, ExclusiveLock, false, !wait) == LOCKACQUIRE_NOT_AVAIL)
+			return CLAIM_BUSY;
+		sale->claimed = true;
+	}
+
+	while (first_line_exists(cart, &xid))
+	{
+		if (!TransactionIdIsValid(xid) ||
+			TransactionIdIsCurrentTransactionId(xid))
+			return CLAIM_TAKEN;
+		if (!wait)
+			return CLAIM_BUSY;
+		XactLockTableWait(xid, NULL, NULL, XLTW_None);
+	}
+	return CLAIM_OK;
+}
+
+void
+record_unclaim(Cart *cart)
+{
+	if (cart->sale->claimed)
+		LockRelease(&cart->sale->claim, ExclusiveLock, false);
+	cart->sale->claimed = false;
+}
+
+/*
+ * When a hold ends that begins now.
+ */
+TimestampTz
+hold_end(Interval *hold_for, TimestampTz now)
+{
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												   TimestampTzGetDatum(now),
+												   IntervalPGetDatum(hold_for)));
+}
+
+/*
+ * Record the cart, whose lines have been written.
+ */
+void
+record_store(Cart *cart)
+{
+	Sale	   *sale = cart->sale;
+	TimestampTz now = GetCurrentTimestamp();
+	Datum		role = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
+	SaleContext context;
+
+	sales_begin(&context, cart);
+	for (int i = 0; i < cart->nlines; i++)
+	{
+		Line	   *line = &cart->lines[i];
+		SaleParams	params;
+
+		line_params(&params, cart->sale->id, i + 1);
+		sale_param(&params, SALE_PARAM_PRODUCT, line->key);
+		sale_param(&params, SALE_PARAM_QTY, Int64GetDatum(line->qty));
+		sale_param(&params, SALE_PARAM_TIME, TimestampTzGetDatum(now));
+		sale_param(&params, SALE_PARAM_STATE,
+				   CStringGetTextDatum(state_names[sale->hold_for ? SALE_HELD : SALE_SOLD]));
+		sale_param(&params, SALE_PARAM_REMAINING, Int64GetDatum(line->remaining));
+		sale_param(&params, SALE_PARAM_ROLE, role);
+		if (sale->buyer != NULL)
+			sale_param(&params, SALE_PARAM_BUYER, PointerGetDatum(sale->buyer));
+		if (sale->hold_for != NULL)
+		{
+			sale_param(&params, SALE_PARAM_HOLD_FOR,
+					   IntervalPGetDatum(sale->hold_for));
+			sale_param(&params, SALE_PARAM_EXPIRES,
+					   TimestampTzGetDatum(hold_end(sale->hold_for, now)));
+		}
+		sales_write_one(cart, SALE_INSERT, &params);
+		if (sale->hold_for != NULL)
+		{
+			sales_write_one(cart, SALE_INSERT_HOLD, &params);
+			line->outcome = OUTCOME_HELD;
+		}
+	}
+	sales_end(&context);
+}
+
+/*
+ * Settle a line of any sale that is locked, and delete its hold.
+ */
+void
+record_settle(Cart *cart, text *id, SaleLine *line, SaleState state,
+			  int64 released)
+{
+	SaleContext context;
+	SaleParams	params;
+
+	line_params(&params, id, line->line);
+	sale_param(&params, SALE_PARAM_STATE, CStringGetTextDatum(state_names[state]));
+	sale_param(&params, SALE_PARAM_RELEASED, Int64GetDatum(released));
+	sale_param(&params, SALE_PARAM_TIME, TimestampTzGetDatum(GetCurrentTimestamp()));
+	sales_begin(&context, cart);
+	sales_write_one(cart, SALE_SETTLE, &params);
+	if (line->has_hold)
+		sales_write_one(cart, SALE_DELETE_HOLD, &params);
+	sales_end(&context);
+}
+
+/*
+ * Note that a part of a line that is held and locked was released.
+ */
+void
+record_reduce_hold(Cart *cart, SaleLine *line, int64 qty)
+{
+	SaleContext context;
+	SaleParams	params;
+
+	line_params(&params, cart->sale->id, line->line);
+	sale_param(&params, SALE_PARAM_STATE, CStringGetTextDatum(state_names[SALE_HELD]));
+	sale_param(&params, SALE_PARAM_RELEASED, Int64GetDatum(line->qty - line->units + qty));
+	sale_param(&params, SALE_PARAM_QTY, Int64GetDatum(line->units - qty));
+	sales_begin(&context, cart);
+	sales_write_one(cart, SALE_SETTLE, &params);
+	sales_write_one(cart, SALE_REDUCE_HOLD, &params);
+	sales_end(&context);
+}
+
+/*
+ * Move the end of a sale's holds, but never to the front; returns the first of the
+ * ends.
+ */
+TimestampTz
+record_extend_holds(Cart *cart, TimestampTz expires_at)
+{
+	SaleContext context;
+	SaleParams	params;
+	TimestampTz result = 0;
+	uint64		n;
+
+	sale_params(&params, cart->sale->id);
+	sale_param(&params, SALE_PARAM_EXPIRES, TimestampTzGetDatum(expires_at));
+	sales_begin(&context, cart);
+	n = sales_run(cart, SALE_EXTEND_HOLDS, &params, false);
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		TimestampTz end = DatumGetTimestampTz(sales_value(i, 1, &isnull));
+
+		result = i == 0 ? end : Min(result, end);
+	}
+	sales_end(&context);
+	return result;
+}

@@ -1,0 +1,471 @@
+/*
+ * sale.c
+ *	  What can be done with a sale that has an id: confirm, release, extend; and
+ *	  expire what has lapsed.
+ *
+ * Each call locks the sale's lines, then their holds, and then, where stock is given
+ * back or taken anew, runs a cart of these lines.  The holds of a sale are nobody's
+ * but whose lock its lines are.
+ *
+ * These calls always wait: to give back must not fail as busy, and who has paid must
+ * not be refused because somebody else is in the way.
+ *
+ * A call that does not touch the products asks all the same whether the user may
+ * update them, row security included.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "cart.h"
+#include "hold.h"
+#include "outcome.h"
+#include "sale.h"
+#include "wait.h"
+
+static void
+open_sale(Cart *cart, Verb verb)
+{
+	cart->verb = verb;
+	cart->patience = PATIENCE_UNBOUNDED;
+	cart_open(cart);
+	sales_open(cart);
+}
+
+/*
+ * Make a cart's lines of those of a record for which use() holds.  Their keys are of
+ * the column's type already.
+ */
+static void
+take_lines(Cart *cart, Record *record, bool (*use) (SaleLine *))
+{
+	cart->product_type = InvalidOid;
+	cart->lines = palloc0(record->nlines * sizeof(Line));
+	cart->nlines = 0;
+	for (int i = 0; i < record->nlines; i++)
+	{
+		SaleLine   *line = &record->lines[i];
+
+		if (!use(line))
+			continue;
+		cart->lines[cart->nlines].product = line->product;
+		cart->lines[cart->nlines].qty = line->has_hold ? line->units :
+			line->qty - line->released;
+		cart->nlines++;
+	}
+}
+
+static bool
+is_held(SaleLine *line)
+{
+	return line->has_hold;
+}
+
+/*
+ * Unsettled or not: its units are gone.
+ */
+static bool
+is_expired(SaleLine *line)
+{
+	return line->state == SALE_EXPIRED ||
+		(line->state == SALE_HELD && !line->has_hold);
+}
+
+static bool
+is_in_state(Record *record, SaleState state)
+{
+	for (int i = 0; i < record->nlines; i++)
+		if (record->lines[i].state == state)
+			return true;
+	return false;
+}
+
+static bool
+any_line(Record *record, bool (*test) (SaleLine *))
+{
+	for (int i = 0; i < record->nlines; i++)
+		if (test(&record->lines[i]))
+			return true;
+	return false;
+}
+
+static char *
+product_name(Cart *cart, Line *line)
+{
+	return key_clip(key_product_text(&cart->table.st->key_type, line->product,
+									 cart->product_type));
+}
+
+/*
+ * Is a product really gone?  The user may only not be allowed to see it, so this asks
+ * as the table's owner, without row security.
+ */
+static bool
+product_exists(Cart *cart, Line *line)
+{
+	SaleContext context;
+	SaleParams	params;
+	bool		found;
+
+	sale_params_init(&params);
+	sale_param(&params, SALE_PARAM_PRODUCT, line->key);
+	sales_begin(&context, cart);
+	found = sales_run(cart, SALE_FIND_PRODUCT, &params, false) > 0;
+	sales_end(&context);
+	return found;
+}
+
+static void
+raise_if_hidden(Cart *cart, Line *line)
+{
+	if (line->outcome == OUTCOME_PRODUCT_NOT_FOUND && product_exists(cart, line))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for product %s", product_name(cart, line)),
+				 errdetail("Row security of table \"%s\" does not let %s update it.",
+						   RelationGetRelationName(cart->table.rel),
+						   GetUserNameFromId(GetUserId(), false)),
+				 errtablecol(cart->table.rel, cart->table.st->key_attno)));
+}
+
+/*
+ * Who may not sell may do nothing else with a sale.
+ */
+static void
+check_may_sell(Cart *cart, Record *record)
+{
+	take_lines(cart, record, is_held);
+	cart_check_policies(cart);
+	for (int i = 0; i < cart->nlines; i++)
+		raise_if_hidden(cart, &cart->lines[i]);
+}
+
+/*
+ * Take units anew for the lines whose own are gone, or raise.
+ */
+static void
+take_anew(Cart *cart, Record *record)
+{
+	Outcome		outcome;
+
+	take_lines(cart, record, is_expired);
+	if (cart->nlines == 0)
+		return;
+	outcome = cart_run(cart);
+	if (outcome == OUTCOME_BUSY)
+		cart_raise(cart);
+	if (outcome > OUTCOME_SOLD)
+		raise_hold_expired(cart, cart_detail(cart));
+}
+
+/*
+ * Sell what a sale holds.  Returns false if that was done before.
+ */
+bool
+sale_confirm(Cart *cart)
+{
+	Record		record;
+	bool		done = false;
+
+	open_sale(cart, VERB_SELL);
+	record_lock(cart, &record);
+	check_may_sell(cart, &record);
+	take_anew(cart, &record);
+	for (int i = 0; i < record.nlines; i++)
+	{
+		SaleLine   *line = &record.lines[i];
+
+		if (!line->has_hold && !is_expired(line))
+			continue;
+		record_settle(cart, cart->sale->id, line, SALE_SOLD,
+					  line->has_hold ? line->qty - line->units : line->released);
+		done = true;
+	}
+	if (!done && !is_in_state(&record, SALE_SOLD))
+		raise_sale_settled(cart, SALE_RELEASED);
+	cart_close(cart);
+	return done;
+}
+
+/*
+ * Give the cart's lines back to the stock.  Those whose product is gone are left out.
+ * Returns the units.
+ */
+static int64
+give_back(Cart *cart)
+{
+	int64		units = 0;
+
+	while (cart->nlines > 0 && cart_run(cart) > OUTCOME_SOLD)
+	{
+		int			n = 0;
+
+		for (int i = 0; i < cart->nlines; i++)
+		{
+			Line	   *line = &cart->lines[i];
+
+			if (line->outcome != OUTCOME_PRODUCT_NOT_FOUND)
+			{
+				cart->lines[n++] = *line;
+				continue;
+			}
+			raise_if_hidden(cart, line);
+			ereport(NOTICE,
+					(errmsg("product %s not found, its units are given up",
+							product_name(cart, line))));
+		}
+		if (n == cart->nlines)
+			cart_raise(cart);
+		cart->nlines = n;
+	}
+	for (int i = 0; i < cart->nlines; i++)
+		units += cart->lines[i].qty;
+	return units;
+}
+
+/*
+ * Give back what a sale holds.  Returns the units: 0 if that was done before, or if
+ * others have taken them.
+ */
+int64
+sale_release(Cart *cart)
+{
+	Record		record;
+	int64		units;
+
+	open_sale(cart, VERB_RESTOCK);
+	record_lock(cart, &record);
+	if (is_in_state(&record, SALE_SOLD))
+		raise_sale_settled(cart, SALE_SOLD);
+	take_lines(cart, &record, is_held);
+	units = give_back(cart);
+	for (int i = 0; i < record.nlines; i++)
+		if (record.lines[i].has_hold)
+			record_settle(cart, cart->sale->id, &record.lines[i], SALE_RELEASED,
+						  record.lines[i].qty);
+	cart_close(cart);
+	return units;
+}
+
+/*
+ * The line of a sale that has the product of the cart's only line.
+ */
+static SaleLine *
+find_line(Cart *cart, Record *record)
+{
+	KeyType    *kt = &cart->table.st->key_type;
+	Datum		key;
+
+	if (key_from_product(kt, cart->lines[0].product, cart->product_type, &key))
+	{
+		for (int i = 0; i < record->nlines; i++)
+			if (key_equals(kt, record->lines[i].product, key))
+				return &record->lines[i];
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("product %s is not part of sale \"%s\"",
+					product_name(cart, &cart->lines[0]), sale_name(cart->sale)),
+			 errtablecol(cart->table.rel, cart->table.st->key_attno)));
+}
+
+/*
+ * Give back a part of what a sale holds: the cart's only line.
+ */
+int64
+sale_release_part(Cart *cart)
+{
+	Record		record;
+	SaleLine   *line;
+	int64		qty = cart->lines[0].qty;
+	int64		units = 0;
+
+	open_sale(cart, VERB_RESTOCK);
+	record_lock(cart, &record);
+	line = find_line(cart, &record);
+	if (line->state == SALE_SOLD)
+		raise_sale_settled(cart, SALE_SOLD);
+	if (line->has_hold && qty > line->units)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("sale \"%s\" holds fewer units of product %s",
+						sale_name(cart->sale), product_name(cart, &cart->lines[0])),
+				 errdetail("It holds " INT64_FORMAT ", " INT64_FORMAT " were to be released.",
+						   line->units, qty),
+				 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
+	if (line->has_hold)
+	{
+		units = give_back(cart);
+		if (qty == line->units)
+			record_settle(cart, cart->sale->id, line, SALE_RELEASED, line->qty);
+		else
+			record_reduce_hold(cart, line, qty);
+	}
+	cart_close(cart);
+	return units;
+}
+
+/*
+ * Let a hold last longer, from now on.  Returns when it ends, never earlier than
+ * before.
+ */
+TimestampTz
+sale_extend(Cart *cart)
+{
+	Record		record;
+	TimestampTz result;
+
+	open_sale(cart, VERB_SELL);
+	record_lock(cart, &record);
+	if (is_in_state(&record, SALE_SOLD))
+		raise_sale_settled(cart, SALE_SOLD);
+	take_lines(cart, &record, is_expired);
+	if (cart->nlines > 0)
+		raise_hold_expired(cart, psprintf("Its time was over, and its units of product %s were taken.",
+										  product_name(cart, &cart->lines[0])));
+	if (!any_line(&record, is_held))
+		raise_sale_settled(cart, SALE_RELEASED);
+	check_may_sell(cart, &record);
+	result = record_extend_holds(cart, hold_end(cart->sale->hold_for,
+												GetCurrentTimestamp()));
+	cart_close(cart);
+	return result;
+}
+
+/* ----------------------------------------------------------------
+ * Expiry
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Expire the lapsed holds of the cart's only product.  Where that is gone, the holds
+ * are only tidied away; where the user may not update it, they stay.
+ */
+static bool
+expire_product(void *arg)
+{
+	Cart	   *cart = arg;
+	Line	   *line = cart->lines;
+
+	cart_open(cart);
+	if (cart_run(cart) == OUTCOME_PRODUCT_NOT_FOUND && !product_exists(cart, line))
+	{
+		hold_take_lapsed(cart, line);
+		if (line->nholds > 0)
+			ereport(NOTICE,
+					(errmsg("product %s not found, " INT64_FORMAT " units that were held of it are given up",
+							product_name(cart, line), line->taken)));
+	}
+	cart_close(cart);
+	return true;
+}
+
+/*
+ * What is wrong with one product must not keep the others from being tidied.  But not
+ * every error is one product's.
+ */
+static void
+warn_or_rethrow(Cart *cart, ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
+			ReThrowError(error);
+	}
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("could not expire holds of product %s: %s",
+					product_name(cart, cart->lines), error->message)));
+	FreeErrorData(error);
+	cart->lines[0].nholds = 0;
+}
+
+static int
+compare_products(const void *a, const void *b, void *arg)
+{
+	return key_compare(arg, ((const Line *) a)->product,
+					   ((const Line *) b)->product);
+}
+
+/*
+ * Give the units of lapsed holds back to the stock, product by product in the order of
+ * carts.  Returns how many holds, max_holds at most; what somebody has locked is left
+ * for the next time.
+ */
+int64
+sale_expire(Cart *cart)
+{
+	int64		nholds = 0;
+
+	open_sale(cart, VERB_EXPIRE);
+	cart->product_type = InvalidOid;
+	hold_lapsed_products(cart);
+	qsort_arg(cart->lines, cart->nlines, sizeof(Line), compare_products,
+			  &cart->table.st->key_type);
+	for (int i = 0; i < cart->nlines && nholds < cart->max_holds; i++)
+	{
+		Cart		product = *cart;
+		ErrorData  *error;
+
+		CHECK_FOR_INTERRUPTS();
+		product.lines = &cart->lines[i];
+		product.nlines = 1;
+		product.max_holds = cart->max_holds - nholds;
+		error = run_in_subtransaction(expire_product, &product);
+		if (error != NULL)
+			warn_or_rethrow(&product, error);
+		nholds += product.lines[0].nholds;
+	}
+	cart_close(cart);
+	return nholds;
+}
+
+/*
+ * What still holds units must not be forgotten: its stock could never come back.  For
+ * the owner of a stock table that keeps sales; one whose tables were dropped, or no
+ * longer fit, holds nothing that could.
+ */
+void
+sale_check_no_holds(Oid self, Relation stock_table)
+{
+	Cart		cart = {.verb = VERB_READ,.self = self};
+	Oid			unused;
+	Oid			owner = stock_table->rd_rel->relowner;
+	SaleContext context;
+	SaleParams	params;
+	bool		found;
+
+	cart.stock_table = RelationGetRelid(stock_table);
+	cart_open(&cart);
+	if (sales_kept(&cart) &&
+		sales_misfit(cart.table.st, cart.table.st->sale_table, sale_columns,
+					 owner, &unused) == NULL &&
+		sales_misfit(cart.table.st, cart.table.st->hold_table, hold_columns,
+					 owner, &unused) == NULL)
+	{
+		sale_params_init(&params);
+		sales_begin(&context, &cart);
+		found = sales_run(&cart, SALE_LIVE_HOLD, &params, false) > 0;
+		sales_end(&context);
+		if (found)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("table \"%s\" has holds",
+							RelationGetRelationName(stock_table)),
+					 errdetail("Table \"%s\" has the units that were taken out of its stock for them.",
+							   get_rel_name(cart.table.st->hold_table)),
+					 errhint("Confirm or release them first."),
+					 errtable(stock_table)));
+	}
+	cart_close(&cart);
+}

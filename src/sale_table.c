@@ -1,0 +1,550 @@
+/*
+ * sale_table.c
+ *	  The two tables that keep the sales with an id: do they fit, and plans on them.
+ *
+ * They are ordinary tables beside the stock table, of its owner, and are read and
+ * written as that owner, the way foreign keys act: see ri_PerformCheck().  So a buyer
+ * needs no right on them and can't forge them.  Row security does not apply to the
+ * owner here, even if it is forced.  The search_path is a safe one, as triggers and
+ * CHECKs of these tables run meanwhile.  Not SECURITY_RESTRICTED_OPERATION, which
+ * would break deferrable foreign keys.
+ *
+ * They are opened, and checked, by the first thing that needs them.  A sale without an
+ * id does not, as long as there is enough stock.
+ *
+ * The plans are kept with the StockTable, as those of the sql engine are.  All have
+ * the same parameters.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "relation.h"
+#include "sale_table.h"
+
+/* What is known of the tables, and the plans on them. */
+typedef struct SaleTables
+{
+	MemoryContext cxt;			/* below the StockTable's */
+	Oid			index;			/* of (sale_id, line) of the sales */
+	SPIPlanPtr	plans[N_SALE_PLANS];	/* each made when needed */
+	MemoryContextCallback callback;
+} SaleTables;
+
+/*
+ * The columns, in the order of CREATE TABLE.  The definitions hold for tables that we
+ * make; what must be so is the name, the type, and of sale_id the collation.
+ */
+const SaleColumn sale_columns[] = {
+	{"sale_id", TEXTOID, "COLLATE \"C\" NOT NULL"},
+	{"line", INT4OID, "NOT NULL"},
+	{"product_id", InvalidOid, "NOT NULL"},
+	{"qty", INT8OID, "NOT NULL CHECK (qty > 0)"},
+	{"state", TEXTOID, "NOT NULL CHECK (state IN ('held', 'sold', 'released', 'expired'))"},
+	{"remaining", INT8OID, ""},
+	{"released", INT8OID, "NOT NULL DEFAULT 0 CHECK (released BETWEEN 0 AND qty)"},
+	{"returned", INT8OID, "NOT NULL DEFAULT 0 CHECK (returned BETWEEN 0 AND qty - released)"},
+	{"hold_for", INTERVALOID, ""},
+	{"buyer", TEXTOID, ""},
+	{"created_by", TEXTOID, "NOT NULL"},
+	{"created_at", TIMESTAMPTZOID, "NOT NULL"},
+	{"settled_at", TIMESTAMPTZOID, ""},
+	{NULL}
+};
+
+const SaleColumn hold_columns[] = {
+	{"sale_id", TEXTOID, "COLLATE \"C\" NOT NULL"},
+	{"line", INT4OID, "NOT NULL"},
+	{"product_id", InvalidOid, "NOT NULL"},
+	{"qty", INT8OID, "NOT NULL CHECK (qty > 0)"},
+	{"buyer", TEXTOID, ""},
+	{"expires_at", TIMESTAMPTZOID, "NOT NULL"},
+	{NULL}
+};
+
+/*
+ * In a statement, %s is the table of the sales, %h that of the holds, %t the stock
+ * table, and %k the condition that the key equals $3: of the line or in the stock table.
+ *
+ * Who takes a lapsed hold believes neither table alone: the line must be unsettled, of
+ * the same product, and no more units come back than it still has.
+ */
+#define UNITS "LEAST(h.qty, s.qty OPERATOR(pg_catalog.-) s.released)"
+#define SAME_LINE(a, b) a ".sale_id OPERATOR(pg_catalog.=) " b ".sale_id AND " \
+	a ".line OPERATOR(pg_catalog.=) " b ".line"
+#define THE_LINE "sale_id OPERATOR(pg_catalog.=) $1 AND line OPERATOR(pg_catalog.=) $2"
+#define THE_SALE "sale_id OPERATOR(pg_catalog.=) $1"
+#define IS_LAPSED "h.expires_at OPERATOR(pg_catalog.<=) $5" \
+	" AND s.state OPERATOR(pg_catalog.=) 'held'::pg_catalog.text"
+
+static const char *const sale_plans[] = {
+	[SALE_LOOK] =
+	"SELECT s.line, s.product_id, s.qty, s.state, s.released, s.remaining,"
+	" s.hold_for, s.buyer, " UNITS ", h.expires_at"
+	" FROM %s AS s LEFT JOIN %h AS h ON " SAME_LINE("h", "s")
+	" WHERE s." THE_SALE " ORDER BY s.line",
+	[SALE_LOCK] =
+	"SELECT s.line, s.product_id, s.qty, s.state, s.released, s.remaining,"
+	" s.hold_for, s.buyer"
+	" FROM %s AS s WHERE s." THE_SALE " ORDER BY s.line FOR NO KEY UPDATE",
+	[SALE_LOCK_HOLDS] =
+	"SELECT h.line, h.qty, h.expires_at FROM %h AS h WHERE h." THE_SALE
+	" ORDER BY h.line FOR UPDATE",
+	[SALE_RELY_ON] =
+	"SELECT FROM %s AS s WHERE s." THE_LINE " FOR KEY SHARE",
+	[SALE_INSERT] =
+	"INSERT INTO %s (sale_id, line, product_id, qty, state, remaining, released,"
+	" returned, hold_for, buyer, created_by, created_at, settled_at)"
+	" VALUES ($1, $2, $3, $4, $6, $7, 0, 0, $9, $10, $11, $5,"
+	" CASE WHEN $12 IS NULL THEN $5 END)",
+	[SALE_INSERT_HOLD] =
+	"INSERT INTO %h (sale_id, line, product_id, qty, buyer, expires_at)"
+	" VALUES ($1, $2, $3, $4, $10, $12)",
+	[SALE_SETTLE] =
+	"UPDATE %s SET state = $6, released = $8, settled_at = $5 WHERE " THE_LINE,
+	[SALE_DELETE_HOLD] =
+	"DELETE FROM %h WHERE " THE_LINE,
+	[SALE_REDUCE_HOLD] =
+	"UPDATE %h SET qty = $4 WHERE " THE_LINE,
+	[SALE_EXTEND_HOLDS] =
+	"UPDATE %h SET expires_at = GREATEST(expires_at, $12) WHERE " THE_SALE
+	" RETURNING expires_at",
+	[SALE_LAPSED_UNITS] =
+	"SELECT COALESCE(pg_catalog.sum(" UNITS "), 0)::pg_catalog.int8"
+	" FROM %h AS h JOIN %s AS s ON " SAME_LINE("s", "h")
+	" WHERE %k AND " IS_LAPSED,
+	[SALE_LAPSED_HOLDS] =
+	"SELECT h.sale_id, h.line, " UNITS ", s.released"
+	" FROM %h AS h JOIN %s AS s ON " SAME_LINE("s", "h")
+	" WHERE %k AND " IS_LAPSED " ORDER BY h.expires_at"
+	" FOR NO KEY UPDATE OF s SKIP LOCKED FOR UPDATE OF h SKIP LOCKED",
+	[SALE_LAPSED_PRODUCTS] =
+	"SELECT DISTINCT h.product_id FROM %h AS h JOIN %s AS s ON " SAME_LINE("s", "h")
+	" WHERE " IS_LAPSED,
+	[SALE_LIVE_HOLD] =
+	"SELECT FROM %h AS h JOIN %s AS s ON " SAME_LINE("s", "h")
+	" WHERE s.state OPERATOR(pg_catalog.=) 'held'::pg_catalog.text LIMIT 1",
+	[SALE_FIND_PRODUCT] =
+	"SELECT FROM %t AS t WHERE %k",
+};
+
+/* ----------------------------------------------------------------
+ * Do the tables fit?
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Is it a valid, immediate, unique index on (sale_id, line)?
+ */
+static bool
+is_line_index(Relation index, AttrNumber sale_id, AttrNumber line)
+{
+	Form_pg_index form = index->rd_index;
+
+	return form->indisunique && form->indisvalid && form->indimmediate &&
+		form->indnkeyatts == 2 && form->indkey.values[0] == sale_id &&
+		form->indkey.values[1] == line &&
+		index->rd_rel->relam == BTREE_AM_OID &&
+		index->rd_indcollation[0] == C_COLLATION_OID &&
+		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
+}
+
+static Oid
+find_line_index(Relation rel)
+{
+	AttrNumber	sale_id = get_attnum(RelationGetRelid(rel), "sale_id");
+	AttrNumber	line = get_attnum(RelationGetRelid(rel), "line");
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *lc;
+	Oid			result = InvalidOid;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		if (is_line_index(index, sale_id, line))
+			result = RelationGetRelid(index);
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+	return result;
+}
+
+/*
+ * The product's key must be of the same type, and mean the same by "equal".
+ */
+static bool
+column_fits(StockTable *st, Relation rel, const SaleColumn *column)
+{
+	AttrNumber	attno = get_attnum(RelationGetRelid(rel), column->name);
+	Form_pg_attribute att;
+
+	if (attno <= 0)
+		return false;
+	att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
+	if (!OidIsValid(column->type))
+		return getBaseType(att->atttypid) == st->key_type.type &&
+			att->attcollation == st->key_type.collation;
+	return att->atttypid == column->type && att->attgenerated == '\0' &&
+		(strcmp(column->name, "sale_id") != 0 ||
+		 att->attcollation == C_COLLATION_OID);
+}
+
+/*
+ * Why a table can't keep sales, or holds; NULL if it can.  Then *index is the one on
+ * (sale_id, line).
+ */
+char *
+sales_misfit(StockTable *st, Oid relid, const SaleColumn *columns, Oid owner,
+			 Oid *index)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	char	   *result = NULL;
+
+	if (rel == NULL)
+		return pstrdup("It was dropped.");
+	if (rel->rd_rel->relkind != RELKIND_RELATION ||
+		rel->rd_rel->relispartition)
+		result = pstrdup("It is not an ordinary table.");
+	else if (rel->rd_rel->relowner != owner)
+		result = pstrdup("It does not belong to the owner of the stock table.");
+	for (const SaleColumn *column = columns; column->name && !result; column++)
+	{
+		if (!column_fits(st, rel, column))
+			result = psprintf("It needs a column \"%s\" of type %s.", column->name,
+							  OidIsValid(column->type) ?
+							  psprintf("%s%s", format_type_be(column->type),
+									   strcmp(column->name, "sale_id") == 0 ?
+									   " with collation \"C\"" : "") :
+							  psprintf("%s, as the key of the stock table",
+									   format_type_be(st->key_type.type)));
+	}
+	if (result == NULL)
+	{
+		*index = find_line_index(rel);
+		if (!OidIsValid(*index))
+			result = pstrdup("It needs a unique index on (sale_id, line).");
+	}
+	relation_close(rel, NoLock);
+	return result;
+}
+
+static void
+check_fit(Cart *cart, Oid relid, const SaleColumn *columns, Oid *index)
+{
+	Relation	stock = cart->table.rel;
+	char	   *why = sales_misfit(cart->table.st, relid, columns,
+								   stock->rd_rel->relowner, index);
+	char	   *name = get_rel_name(relid);
+
+	if (why != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" cannot keep the %s of table \"%s\"",
+						name ? name : psprintf("%u", relid),
+						columns == sale_columns ? "sales" : "holds",
+						RelationGetRelationName(stock)),
+				 errdetail_internal("%s", why),
+				 errhint("Mend it, or choose other tables: SELECT purchase_keep_sales(%s, sale_table => ..., hold_table => ...);",
+						 relation_literal(RelationGetRelid(stock))),
+				 errtable(stock)));
+}
+
+static void
+free_plans(void *arg)
+{
+	SaleTables *sales = arg;
+
+	for (int i = 0; i < N_SALE_PLANS; i++)
+		if (sales->plans[i] != NULL)
+			SPI_freeplan(sales->plans[i]);
+}
+
+static bool
+plans_are_valid(SaleTables *sales)
+{
+	for (int i = 0; i < N_SALE_PLANS; i++)
+		if (sales->plans[i] != NULL && !SPI_plan_is_valid(sales->plans[i]))
+			return false;
+	return true;
+}
+
+bool
+sales_kept(Cart *cart)
+{
+	return OidIsValid(cart->table.st->sale_table);
+}
+
+/*
+ * Lock both tables, and see that they fit.  Locks are taken each time: another
+ * transaction may alter a table that we have checked only while we don't hold it.  Then
+ * the plans on it are no longer valid, and it is checked anew.
+ */
+void
+sales_open(Cart *cart)
+{
+	StockTable *st = cart->table.st;
+	LOCKMODE	lockmode = cart->table.lockmode;
+	SaleTables *sales;
+	MemoryContext cxt;
+	Oid			unused;
+
+	if (!sales_kept(cart))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" keeps no sales",
+						RelationGetRelationName(cart->table.rel)),
+				 errhint("Let its owner make the tables for them: SELECT purchase_keep_sales(%s);",
+						 relation_literal(st->relid)),
+				 errtable(cart->table.rel)));
+
+	LockRelationOid(st->sale_table, lockmode);
+	LockRelationOid(st->hold_table, lockmode);
+	if (st->sales != NULL && plans_are_valid(st->sales))
+		return;
+
+	cxt = AllocSetContextCreate(st->cxt, "purchase sales",
+								ALLOCSET_SMALL_SIZES);
+	sales = MemoryContextAllocZero(cxt, sizeof(SaleTables));
+	check_fit(cart, st->sale_table, sale_columns, &sales->index);
+	check_fit(cart, st->hold_table, hold_columns, &unused);
+	sales->cxt = cxt;
+	sales->callback.func = free_plans;
+	sales->callback.arg = sales;
+	MemoryContextRegisterResetCallback(cxt, &sales->callback);
+
+	/* an outer call may be in the middle of one of the old plans */
+	if (st->sales != NULL)
+		MemoryContextSetParent(st->sales->cxt, TopTransactionContext);
+	st->sales = sales;
+}
+
+/*
+ * The unique index on (sale_id, line) of the sales.
+ */
+Oid
+sales_index(Cart *cart)
+{
+	return cart->table.st->sales->index;
+}
+
+/* ----------------------------------------------------------------
+ * Plans
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Become the owner of the tables, with a safe search_path.  An error restores all,
+ * with the transaction or subtransaction.
+ */
+void
+sales_begin(SaleContext *context, Cart *cart)
+{
+	sales_open(cart);
+	context->cxt = CurrentMemoryContext;
+	GetUserIdAndSecContext(&context->userid, &context->sec_context);
+	SetUserIdAndSecContext(cart->table.rel->rd_rel->relowner,
+						   context->sec_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+	context->guc_level = compat_restrict_search_path();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+}
+
+void
+sales_end(SaleContext *context)
+{
+	SPI_finish();
+	AtEOXact_GUC(true, context->guc_level);
+	SetUserIdAndSecContext(context->userid, context->sec_context);
+}
+
+static char *
+product_condition(StockTable *st, Oid relid, const char *alias)
+{
+	return key_condition(&st->key_type, relid,
+						 get_attnum(relid, "product_id"), alias, "$3");
+}
+
+static char *
+plan_text(Cart *cart, SalePlan plan)
+{
+	StockTable *st = cart->table.st;
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (const char *p = sale_plans[plan]; *p != '\0'; p++)
+	{
+		if (*p != '%')
+		{
+			appendStringInfoChar(&sql, *p);
+			continue;
+		}
+		switch (*++p)
+		{
+			case 's':
+				appendStringInfoString(&sql, relation_name(st->sale_table));
+				break;
+			case 'h':
+				appendStringInfoString(&sql, relation_name(st->hold_table));
+				break;
+			case 't':
+				appendStringInfoString(&sql, relation_name(st->relid));
+				break;
+			default:
+				Assert(*p == 'k');
+				appendStringInfoString(&sql, plan == SALE_FIND_PRODUCT ?
+									   key_condition(&st->key_type, st->relid,
+													 st->key_attno, "t", "$3") :
+									   psprintf("%s AND %s",
+												product_condition(st, st->hold_table, "h"),
+												product_condition(st, st->sale_table, "s")));
+		}
+	}
+	return sql.data;
+}
+
+static SPIPlanPtr
+get_plan(Cart *cart, SalePlan plan)
+{
+	SaleTables *sales = cart->table.st->sales;
+
+	if (sales->plans[plan] == NULL)
+	{
+		Oid			types[N_SALE_PARAMS] = {
+			[SALE_PARAM_ID] = TEXTOID,
+			[SALE_PARAM_LINE] = INT4OID,
+			[SALE_PARAM_PRODUCT] = cart->table.st->key_type.type,
+			[SALE_PARAM_QTY] = INT8OID,
+			[SALE_PARAM_TIME] = TIMESTAMPTZOID,
+			[SALE_PARAM_STATE] = TEXTOID,
+			[SALE_PARAM_REMAINING] = INT8OID,
+			[SALE_PARAM_RELEASED] = INT8OID,
+			[SALE_PARAM_HOLD_FOR] = INTERVALOID,
+			[SALE_PARAM_BUYER] = TEXTOID,
+			[SALE_PARAM_ROLE] = TEXTOID,
+			[SALE_PARAM_EXPIRES] = TIMESTAMPTZOID,
+		};
+		SPIPlanPtr	result;
+
+		/* the plan for one sale is good for all */
+		result = SPI_prepare_cursor(plan_text(cart, plan), N_SALE_PARAMS,
+									types, CURSOR_OPT_GENERIC_PLAN);
+		if (result == NULL || SPI_keepplan(result) != 0)
+			elog(ERROR, "could not prepare a plan: %s",
+				 SPI_result_code_string(SPI_result));
+		sales->plans[plan] = result;
+	}
+	return sales->plans[plan];
+}
+
+/*
+ * All parameters are NULL but those that are set.
+ */
+void
+sale_params_init(SaleParams *params)
+{
+	memset(params->values, 0, sizeof(params->values));
+	memset(params->nulls, 'n', sizeof(params->nulls));
+}
+
+void
+sale_param(SaleParams *params, SaleParam param, Datum value)
+{
+	params->values[param] = value;
+	params->nulls[param] = ' ';
+}
+
+/*
+ * Run a plan; returns how many rows it found, to read with sales_value(), or wrote.
+ * read_only: with the active snapshot.
+ */
+uint64
+sales_run(Cart *cart, SalePlan plan, SaleParams *params, bool read_only)
+{
+	if (SPI_execute_plan(get_plan(cart, plan), params->values, params->nulls,
+						 read_only, 0) < 0)
+		elog(ERROR, "could not execute a plan: %s",
+			 SPI_result_code_string(SPI_result));
+	return SPI_processed;
+}
+
+/*
+ * Run a plan that must write just one row.
+ */
+void
+sales_write_one(Cart *cart, SalePlan plan, SaleParams *params)
+{
+	bool		of_hold = plan == SALE_INSERT_HOLD || plan == SALE_DELETE_HOLD ||
+		plan == SALE_REDUCE_HOLD;
+
+	if (sales_run(cart, plan, params, false) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("the %s of sale \"%s\" did not take place",
+						plan == SALE_INSERT || plan == SALE_INSERT_HOLD ?
+						"insertion" : plan == SALE_DELETE_HOLD ?
+						"deletion" : "update",
+						TextDatumGetCString(params->values[SALE_PARAM_ID])),
+				 errdetail("A trigger or rule on table \"%s\" suppressed it.",
+						   get_rel_name(of_hold ? cart->table.st->hold_table :
+										cart->table.st->sale_table))));
+}
+
+/*
+ * Open a cursor on the rows that a plan finds, read with a new snapshot.
+ */
+Portal
+sales_cursor(Cart *cart, SalePlan plan, SaleParams *params)
+{
+	Portal		portal = SPI_cursor_open(NULL, get_plan(cart, plan), params->values,
+										 params->nulls, false);
+
+	if (portal == NULL)
+		elog(ERROR, "could not open a cursor: %s",
+			 SPI_result_code_string(SPI_result));
+	return portal;
+}
+
+/*
+ * A value of what was found, in SPI's memory.  From 1, as SPI counts columns.
+ */
+Datum
+sales_value(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column,
+						 isnull);
+}
+
+/*
+ * A product's key, in the current memory context.
+ */
+Datum
+sales_key(uint64 row, int column, KeyType *kt)
+{
+	bool		isnull;
+	Datum		value = sales_value(row, column, &isnull);
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("product_id of a sale is null")));
+	return kt->len == -1 ? PointerGetDatum(PG_DETOAST_DATUM_COPY(value)) :
+		datumCopy(value, kt->byval, kt->len);
+}

@@ -1,0 +1,102 @@
+/*
+ * sale_table.h
+ *	  The two tables that keep the sales with an id, and plans on them.
+ */
+#ifndef PURCHASE_SALE_TABLE_H
+#define PURCHASE_SALE_TABLE_H
+
+#include "datatype/timestamp.h"
+
+#include "line.h"
+
+#pragma GCC visibility push(hidden)
+
+/*
+ * A column that one of the tables must have.  The stock table's key is a type of its
+ * own: InvalidOid.
+ */
+typedef struct SaleColumn
+{
+	const char *name;
+	Oid			type;
+	const char *definition;		/* what follows the type in CREATE TABLE */
+} SaleColumn;
+
+extern const SaleColumn sale_columns[];
+extern const SaleColumn hold_columns[];
+
+/* In the order of sale_plans. */
+typedef enum SalePlan
+{
+	SALE_LOOK,					/* all lines of a sale, with their holds */
+	SALE_LOCK,					/* the same lines, locked, without holds */
+	SALE_LOCK_HOLDS,			/* then the holds, locked */
+	SALE_RELY_ON,				/* a lock that makes our commit wait as any */
+	SALE_INSERT,
+	SALE_INSERT_HOLD,
+	SALE_SETTLE,				/* a line */
+	SALE_DELETE_HOLD,
+	SALE_REDUCE_HOLD,
+	SALE_EXTEND_HOLDS,			/* of a sale */
+	SALE_LAPSED_UNITS,			/* of a product */
+	SALE_LAPSED_HOLDS,			/* the same one by one, locked */
+	SALE_LAPSED_PRODUCTS,
+	SALE_LIVE_HOLD,				/* is there any hold at all? */
+	SALE_FIND_PRODUCT,			/* in the stock table, as its owner */
+	N_SALE_PLANS
+} SalePlan;
+
+/* What a plan may be given, as $1, $2 ... */
+typedef enum SaleParam
+{
+	SALE_PARAM_ID,
+	SALE_PARAM_LINE,
+	SALE_PARAM_PRODUCT,
+	SALE_PARAM_QTY,
+	SALE_PARAM_TIME,
+	SALE_PARAM_STATE,
+	SALE_PARAM_REMAINING,
+	SALE_PARAM_RELEASED,
+	SALE_PARAM_HOLD_FOR,
+	SALE_PARAM_BUYER,
+	SALE_PARAM_ROLE,
+	SALE_PARAM_EXPIRES,
+	N_SALE_PARAMS
+} SaleParam;
+
+typedef struct SaleParams
+{
+	Datum		values[N_SALE_PARAMS];
+	char		nulls[N_SALE_PARAMS];	/* as SPI wants it: 'n' or ' ' */
+} SaleParams;
+
+/* Between sales_begin() and sales_end(): who we are otherwise. */
+typedef struct SaleContext
+{
+	MemoryContext cxt;			/* the caller's */
+	Oid			userid;
+	int			sec_context;
+	int			guc_level;
+} SaleContext;
+
+extern bool sales_kept(Cart *cart);
+extern void sales_open(Cart *cart);
+extern Oid	sales_index(Cart *cart);
+extern char *sales_misfit(StockTable *st, Oid relid, const SaleColumn *columns,
+						  Oid owner, Oid *index);
+
+extern void sales_begin(SaleContext *context, Cart *cart);
+extern void sales_end(SaleContext *context);
+extern void sale_params_init(SaleParams *params);
+extern void sale_param(SaleParams *params, SaleParam param, Datum value);
+extern uint64 sales_run(Cart *cart, SalePlan plan, SaleParams *params,
+						bool read_only);
+extern void sales_write_one(Cart *cart, SalePlan plan, SaleParams *params);
+extern struct PortalData *sales_cursor(Cart *cart, SalePlan plan,
+									   SaleParams *params);
+extern Datum sales_value(uint64 row, int column, bool *isnull);
+extern Datum sales_key(uint64 row, int column, KeyType *kt);
+
+#pragma GCC visibility pop
+
+#endif							/* PURCHASE_SALE_TABLE_H */

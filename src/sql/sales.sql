@@ -1,0 +1,51 @@
+--
+-- Sales with an id.
+--
+CREATE FUNCTION purchase_keep_sales(stock_table regclass,
+    sale_table name DEFAULT NULL, hold_table name DEFAULT NULL)
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_keep_sales(regclass, name, name) IS
+    'makes two tables beside an attached one, which keep its sales with an id and their holds';
+
+CREATE FUNCTION purchase_confirm(sale_id text, stock_table regclass DEFAULT NULL)
+    RETURNS boolean AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_confirm(text, regclass) IS
+    'sells what a sale holds, false if that was done before; raises SK101 (sale not found), SK102 (hold expired) or SK103 (released)';
+
+CREATE FUNCTION purchase_release(sale_id text, stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_release(text, regclass) IS
+    'gives back all that a sale holds and returns the units; raises SK101 (sale not found) or SK103 (sold already)';
+
+CREATE FUNCTION purchase_release(sale_id text, product_id bigint, qty bigint,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_release_bigint'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_release(text, bigint, bigint, regclass) IS
+    'gives back a part of what a sale holds and returns the units; raises SK101 (sale not found) or SK103 (sold already)';
+
+CREATE FUNCTION purchase_release(sale_id text, product_id uuid, qty bigint,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_release_uuid'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_release(text, uuid, bigint, regclass) IS
+    'gives back a part of what a sale holds and returns the units; raises SK101 (sale not found) or SK103 (sold already)';
+
+CREATE FUNCTION purchase_release(sale_id text, product_id text, qty bigint,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_release_text'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_release(text, text, bigint, regclass) IS
+    'gives back a part of what a sale holds and returns the units; raises SK101 (sale not found) or SK103 (sold already)';
+
+CREATE FUNCTION purchase_extend(sale_id text, hold_for interval,
+    stock_table regclass DEFAULT NULL)
+    RETURNS timestamptz AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_extend(text, interval, regclass) IS
+    'lets a hold last longer and returns its end; raises SK101 (sale not found), SK102 (hold expired) or SK103 (settled already)';
+
+CREATE FUNCTION purchase_expire(max bigint DEFAULT NULL,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_expire(bigint, regclass) IS
+    'gives the units of lapsed holds back to the stock, and returns how many holds; never needed, as who needs the units takes them';
