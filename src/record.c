@@ -283,6 +283,41 @@ record_lock(Cart *cart, Record *record)
  */
 
 /*
+ * Does a snapshot see the first line of the cart's sale?  This is asked for every new
+ * sale, mostly in vain, so without SPI.  A dirty snapshot sees what is not yet
+ * committed, too: then *xid is the transaction that has inserted it.
+ */
+static bool
+sees_first_line(Cart *cart, Snapshot snapshot, TransactionId *xid)
+{
+	Oid			relid = cart->table.st->sale_table;
+	Relation	rel = table_open(relid, NoLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	bool		found = false;
+
+	ScanKeyInit(&keys[0], get_attnum(relid, "sale_id"), BTEqualStrategyNumber,
+				F_TEXTEQ, PointerGetDatum(cart->sale->id));
+	ScanKeyInit(&keys[1], get_attnum(relid, "line"), BTEqualStrategyNumber,
+				F_INT4EQ, Int32GetDatum(1));
+	*xid = InvalidTransactionId;
+
+	/* of a row that is being updated, both versions may be found */
+	scan = systable_beginscan(rel, sales_index(cart), true, snapshot, 2, keys);
+	while (!found && HeapTupleIsValid(systable_getnext(scan)))
+	{
+		if (snapshot->snapshot_type == SNAPSHOT_DIRTY &&
+			TransactionIdIsValid(snapshot->xmin))
+			*xid = snapshot->xmin;
+		else
+			found = true;
+	}
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+	return found || TransactionIdIsValid(*xid);
+}
+
+/*
  * How a recorded sale differs from what is asked now; NULL if it doesn't.
  */
 static const char *
@@ -372,7 +407,11 @@ record_repeat(Cart *cart)
 {
 	Record		record;
 	const char *what;
+	TransactionId xid;
 
+	sales_open(cart);
+	if (!sees_first_line(cart, GetActiveSnapshot(), &xid))
+		return false;
 	look(cart, &record);
 	if (record.nlines == 0)
 		return false;
@@ -396,41 +435,6 @@ record_repeat(Cart *cart)
  */
 
 /*
- * Is there a first line of the cart's sale, whatever the snapshot?  If it is not yet
- * committed, *xid is the transaction that has inserted it.
- */
-static bool
-first_line_exists(Cart *cart, TransactionId *xid)
-{
-	Oid			relid = cart->table.st->sale_table;
-	Relation	rel = table_open(relid, NoLock);
-	SnapshotData dirty;
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	bool		committed = false;
-
-	InitDirtySnapshot(dirty);
-	ScanKeyInit(&keys[0], get_attnum(relid, "sale_id"), BTEqualStrategyNumber,
-				F_TEXTEQ, PointerGetDatum(cart->sale->id));
-	ScanKeyInit(&keys[1], get_attnum(relid, "line"), BTEqualStrategyNumber,
-				F_INT4EQ, Int32GetDatum(1));
-	*xid = InvalidTransactionId;
-
-	/* of a row that is being updated, both versions may be found */
-	scan = systable_beginscan(rel, sales_index(cart), true, &dirty, 2, keys);
-	while (!committed && HeapTupleIsValid(systable_getnext(scan)))
-	{
-		if (TransactionIdIsValid(dirty.xmin))
-			*xid = dirty.xmin;
-		else
-			committed = true;
-	}
-	systable_endscan(scan);
-	table_close(rel, NoLock);
-	return committed || TransactionIdIsValid(*xid);
-}
-
-/*
  * Claim the cart's id until record_unclaim().  With wait, never CLAIM_BUSY.
  */
 ClaimResult
@@ -438,9 +442,9 @@ record_claim(Cart *cart, bool wait)
 {
 	Sale	   *sale = cart->sale;
 	LOCKTAG    *tag = &sale->claim;
+	SnapshotData dirty;
 	TransactionId xid;
 
-	sales_open(cart);
 	if (!sale->claimed)
 	{
 		uint64		hash = hash_bytes_extended((unsigned char *) VARDATA_ANY(sale->id),
@@ -457,7 +461,8 @@ record_claim(Cart *cart, bool wait)
 		sale->claimed = true;
 	}
 
-	while (first_line_exists(cart, &xid))
+	InitDirtySnapshot(dirty);
+	while (sees_first_line(cart, &dirty, &xid))
 	{
 		if (!TransactionIdIsValid(xid) ||
 			TransactionIdIsCurrentTransactionId(xid))
