@@ -130,13 +130,13 @@ find_or_create(Relation rel, StockTable *st, char *name,
 				   "Live and lapsed holds");
 		return relid;
 	}
-	why = relid == RelationGetRelid(rel) ? "It is the stock table." :
+	why = relid == RelationGetRelid(rel) ? "is the stock table" :
 		sales_misfit(st, relid, columns, rel->rd_rel->relowner, &unused);
 	if (why != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("relation \"%s\" already exists", name),
-				 errdetail("It cannot keep the %s of table \"%s\": %s",
+				 errdetail("It cannot keep the %s of table \"%s\", as it %s.",
 						   columns == sale_columns ? "sales" : "holds",
 						   RelationGetRelationName(rel), why),
 				 errhint("Give the table another name: SELECT purchase_keep_sales(%s, %s => '...');",

@@ -73,15 +73,26 @@ raise_sale_not_found(Cart *cart)
 }
 
 void
-raise_hold_expired(Cart *cart, const char *detail)
+raise_hold_expired(Cart *cart, const char *detail, const char *hint)
 {
 	commit_wait_durable();
 	ereport(ERROR,
 			(errcode(ERRCODE_HOLD_EXPIRED),
 			 errmsg("the hold of sale \"%s\" has expired", sale_name(cart->sale)),
 			 errdetail_internal("%s", detail),
-			 errhint("What was paid for it is to be paid back. To buy again takes a new id."),
+			 errhint("%s", hint),
 			 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
+}
+
+void
+raise_units_taken(Cart *cart, Datum product)
+{
+	char	   *text = key_product_text(&cart->table.st->key_type, product,
+										InvalidOid);
+
+	raise_hold_expired(cart, psprintf("Its time was over, and its units of product %s were taken.",
+									  key_clip(text)),
+					   "To buy again takes a new id.");
 }
 
 void
@@ -93,7 +104,7 @@ raise_sale_settled(Cart *cart, SaleState state)
 			 errmsg("sale \"%s\" is %s already", sale_name(cart->sale),
 					state_names[state]),
 			 state == SALE_SOLD ?
-			 errdetail("What is sold can't be released.") :
+			 errdetail("What is sold is no longer held.") :
 			 errdetail("What was released can't be held or sold any more."),
 			 errtable(cart->table.rel)));
 }
@@ -367,11 +378,7 @@ check_repeatable(Cart *cart, Record *record)
 
 		if (line->state == SALE_EXPIRED ||
 			(line->state == SALE_HELD && !line->has_hold))
-			raise_hold_expired(cart,
-							   psprintf("Its time was over, and its units of product %s were taken.",
-										key_clip(key_product_text(&cart->table.st->key_type,
-																  line->product,
-																  InvalidOid))));
+			raise_units_taken(cart, line->product);
 		all_released = all_released && line->state == SALE_RELEASED;
 	}
 	if (all_released)

@@ -161,7 +161,8 @@ take_anew(Cart *cart, Record *record)
 	if (outcome == OUTCOME_BUSY)
 		cart_raise(cart);
 	if (outcome > OUTCOME_SOLD)
-		raise_hold_expired(cart, cart_detail(cart));
+		raise_hold_expired(cart, cart_detail(cart),
+						   "Pay back what was paid for it. To buy again takes a new id.");
 }
 
 /*
@@ -327,8 +328,7 @@ sale_extend(Cart *cart)
 		raise_sale_settled(cart, SALE_SOLD);
 	take_lines(cart, &record, is_expired);
 	if (cart->nlines > 0)
-		raise_hold_expired(cart, psprintf("Its time was over, and its units of product %s were taken.",
-										  product_name(cart, &cart->lines[0])));
+		raise_units_taken(cart, cart->lines[0].product);
 	if (!any_line(&record, is_held))
 		raise_sale_settled(cart, SALE_RELEASED);
 	check_may_sell(cart, &record);

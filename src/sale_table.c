@@ -208,7 +208,7 @@ column_fits(StockTable *st, Relation rel, const SaleColumn *column)
 }
 
 /*
- * Why a table can't keep sales, or holds; NULL if it can.  Then *index is the one on
+ * Why a table can't keep sales, or holds, to follow its name; NULL if it can.  Then *index is the one on
  * (sale_id, line).
  */
 char *
@@ -219,16 +219,16 @@ sales_misfit(StockTable *st, Oid relid, const SaleColumn *columns, Oid owner,
 	char	   *result = NULL;
 
 	if (rel == NULL)
-		return pstrdup("It was dropped.");
+		return pstrdup("was dropped");
 	if (rel->rd_rel->relkind != RELKIND_RELATION ||
 		rel->rd_rel->relispartition)
-		result = pstrdup("It is not an ordinary table.");
+		result = pstrdup("is not an ordinary table");
 	else if (rel->rd_rel->relowner != owner)
-		result = pstrdup("It does not belong to the owner of the stock table.");
+		result = pstrdup("does not belong to the owner of the stock table");
 	for (const SaleColumn *column = columns; column->name && !result; column++)
 	{
 		if (!column_fits(st, rel, column))
-			result = psprintf("It needs a column \"%s\" of type %s.", column->name,
+			result = psprintf("has no column \"%s\" of type %s", column->name,
 							  OidIsValid(column->type) ?
 							  psprintf("%s%s", format_type_be(column->type),
 									   strcmp(column->name, "sale_id") == 0 ?
@@ -240,7 +240,7 @@ sales_misfit(StockTable *st, Oid relid, const SaleColumn *columns, Oid owner,
 	{
 		*index = find_line_index(rel);
 		if (!OidIsValid(*index))
-			result = pstrdup("It needs a unique index on (sale_id, line).");
+			result = pstrdup("has no unique index on (sale_id, line)");
 	}
 	relation_close(rel, NoLock);
 	return result;
@@ -257,11 +257,11 @@ check_fit(Cart *cart, Oid relid, const SaleColumn *columns, Oid *index)
 	if (why != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" cannot keep the %s of table \"%s\"",
-						name ? name : psprintf("%u", relid),
-						columns == sale_columns ? "sales" : "holds",
-						RelationGetRelationName(stock)),
-				 errdetail_internal("%s", why),
+				 errmsg("table \"%s\" cannot keep its %s",
+						RelationGetRelationName(stock),
+						columns == sale_columns ? "sales" : "holds"),
+				 name != NULL ? errdetail("Table \"%s\" %s.", name, why) :
+				 errdetail("The table for them was dropped."),
 				 errhint("Mend it, or choose other tables: SELECT purchase_keep_sales(%s, sale_table => ..., hold_table => ...);",
 						 relation_literal(RelationGetRelid(stock))),
 				 errtable(stock)));
