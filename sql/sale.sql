@@ -197,6 +197,39 @@ SELECT purchase_confirm('f3');
 :show_state
 ROLLBACK;
 
+-- what the doctor says
+CREATE VIEW doctor AS SELECT * FROM purchase_check('goods') WHERE finding ~ 'sale|hold';
+TABLE doctor;
+BEGIN;
+INSERT INTO goods_hold SELECT sale_id, 1, 1, 5, NULL, '2020-01-01' FROM goods_sale WHERE sale_id = 'a';
+INSERT INTO goods_hold VALUES ('nobody', 1, 1, 5, NULL, '2020-01-01');
+DROP INDEX goods_hold_product_id_expires_at_idx;
+CREATE INDEX goods_sale_unsettled ON goods_sale (buyer) WHERE state = 'held';
+TABLE doctor;
+SELECT purchase_available(1), purchase_expire();
+SELECT regexp_replace(remedy, '^-- [^:]*: ', '') FROM doctor \gexec
+TABLE doctor;
+SELECT count(*) FROM goods_hold;
+ROLLBACK;
+BEGIN;
+ALTER TABLE goods_hold DROP CONSTRAINT goods_hold_pkey, DROP COLUMN product_id CASCADE;
+ALTER TABLE goods_sale DROP CONSTRAINT goods_sale_pkey;
+TABLE doctor;
+ROLLBACK;
+BEGIN;
+CREATE ROLE regress_purchase_owner;
+CREATE ROLE regress_purchase_other;
+ALTER TABLE goods OWNER TO regress_purchase_owner;
+ALTER TABLE goods_sale OWNER TO regress_purchase_other;
+GRANT ALL ON SCHEMA public TO regress_purchase_owner;
+DROP TABLE goods_hold CASCADE;
+TABLE doctor;
+SELECT remedy FROM doctor \gexec
+TABLE doctor;
+SELECT purchase_confirm('a');
+ROLLBACK;
+DROP VIEW doctor;
+
 -- renamed, with triggers and more columns
 ALTER TABLE goods_sale RENAME TO "Verkäufe";
 ALTER TABLE "Verkäufe" ADD note text DEFAULT 'new', ADD CHECK (qty < 6);

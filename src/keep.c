@@ -9,6 +9,7 @@
 #include "catalog/namespace.h"
 #include "commands/defrem.h"
 #include "executor/spi.h"
+#include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -23,6 +24,7 @@
 #include "sale.h"
 
 PG_FUNCTION_INFO_V1(purchase_keep_sales);
+PG_FUNCTION_INFO_V1(purchase_stock_table_sales);
 
 /*
  * Only what has rows of its own, and is sold from by its own name, can keep sales: of
@@ -224,4 +226,54 @@ purchase_keep_sales(PG_FUNCTION_ARGS)
 	table_close(reg, NoLock);
 	relation_close(rel, NoLock);
 	PG_RETURN_VOID();
+}
+
+/*
+ * purchase_stock_table_sales(stock_table regclass)
+ * returns (sale_problem text, hold_problem text, stray_holds bigint)
+ *
+ * For purchase_check(): why one of the tables can't keep what it is for, to follow its
+ * name, and how many holds hold nothing.  That only the owner is told, and whoever may
+ * act for him.
+ */
+Datum
+purchase_stock_table_sales(PG_FUNCTION_ARGS)
+{
+	Oid			self = fcinfo->flinfo->fn_oid;
+	Registration registration = {.relid = PG_GETARG_OID(0)};
+	Relation	rel = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
+	TupleDesc	desc;
+	Datum		values[3];
+	bool		nulls[3] = {true, true, true};
+	Misfit		unfit = {.more_args = ""};
+	StockTable *st;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (rel != NULL && registration_find(self, &registration) &&
+		OidIsValid(registration.sale_table) &&
+		(st = inspect(self, rel, registration.key_column,
+					  registration.stock_column, &unfit)) != NULL)
+	{
+		Oid			tables[] = {registration.sale_table, registration.hold_table};
+		const SaleColumn *columns[] = {sale_columns, hold_columns};
+
+		for (int i = 0; i < 2; i++)
+		{
+			Oid			unused;
+			char	   *why = sales_misfit(st, tables[i], columns[i],
+										   rel->rd_rel->relowner, &unused);
+
+			nulls[i] = why == NULL;
+			if (why != NULL)
+				values[i] = CStringGetTextDatum(why);
+		}
+		nulls[2] = !owns_relation(registration.relid, GetUserId());
+		if (!nulls[2])
+			values[2] = Int64GetDatum(sale_stray_holds(self, rel));
+	}
+	if (rel != NULL)
+		relation_close(rel, AccessShareLock);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
+													  values, nulls)));
 }

@@ -19,7 +19,6 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -430,20 +429,22 @@ sale_expire(Cart *cart)
 	return nholds;
 }
 
-/*
- * What still holds units must not be forgotten: its stock could never come back.  For
- * the owner of a stock table that keeps sales; one whose tables were dropped, or no
- * longer fit, holds nothing that could.
+/* ----------------------------------------------------------------
+ * Questions of a stock table's owner
+ * ----------------------------------------------------------------
  */
-void
-sale_check_no_holds(Oid self, Relation stock_table)
+
+/*
+ * What one of the plans says of the tables that keep a stock table's sales; 0 if it
+ * has none, or none that fit.
+ */
+static int64
+ask(Oid self, Relation stock_table, SalePlan plan)
 {
 	Cart		cart = {.verb = VERB_READ,.self = self};
-	Oid			unused;
 	Oid			owner = stock_table->rd_rel->relowner;
-	SaleContext context;
-	SaleParams	params;
-	bool		found;
+	Oid			unused;
+	int64		result = 0;
 
 	cart.stock_table = RelationGetRelid(stock_table);
 	cart_open(&cart);
@@ -453,19 +454,45 @@ sale_check_no_holds(Oid self, Relation stock_table)
 		sales_misfit(cart.table.st, cart.table.st->hold_table, hold_columns,
 					 owner, &unused) == NULL)
 	{
+		SaleContext context;
+		SaleParams	params;
+		bool		isnull;
+
 		sale_params_init(&params);
 		sales_begin(&context, &cart);
-		found = sales_run(&cart, SALE_LIVE_HOLD, &params, false) > 0;
+		(void) sales_run(&cart, plan, &params, false);
+		result = DatumGetInt64(sales_value(0, 1, &isnull));
 		sales_end(&context);
-		if (found)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("table \"%s\" has holds",
-							RelationGetRelationName(stock_table)),
-					 errdetail("Table \"%s\" has the units that were taken out of its stock for them.",
-							   get_rel_name(cart.table.st->hold_table)),
-					 errhint("Confirm or release them first."),
-					 errtable(stock_table)));
 	}
 	cart_close(&cart);
+	return result;
+}
+
+/*
+ * What still holds units must not be forgotten: its stock could never come back.
+ */
+void
+sale_check_no_holds(Oid self, Relation stock_table)
+{
+	int64		nholds = ask(self, stock_table, SALE_HOLDS);
+
+	if (nholds > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" has holds",
+						RelationGetRelationName(stock_table)),
+				 errdetail("Lines of sales that hold units of its stock: " INT64_FORMAT ".",
+						   nholds),
+				 errhint("Confirm or release them first."),
+				 errtable(stock_table)));
+}
+
+/*
+ * How many rows of the hold table hold nothing, as there is no such line, or it is
+ * settled.
+ */
+int64
+sale_stray_holds(Oid self, Relation stock_table)
+{
+	return ask(self, stock_table, SALE_STRAY_HOLDS);
 }

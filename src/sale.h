@@ -16,6 +16,7 @@ extern int64 sale_release_part(Cart *cart);
 extern TimestampTz sale_extend(Cart *cart);
 extern int64 sale_expire(Cart *cart);
 extern void sale_check_no_holds(Oid self, Relation stock_table);
+extern int64 sale_stray_holds(Oid self, Relation stock_table);
 
 #pragma GCC visibility pop
 

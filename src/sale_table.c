@@ -138,9 +138,12 @@ static const char *const sale_plans[] = {
 	[SALE_LAPSED_PRODUCTS] =
 	"SELECT DISTINCT h.product_id FROM %h AS h JOIN %s AS s ON " SAME_LINE("s", "h")
 	" WHERE " IS_LAPSED,
-	[SALE_LIVE_HOLD] =
-	"SELECT FROM %h AS h JOIN %s AS s ON " SAME_LINE("s", "h")
-	" WHERE s.state OPERATOR(pg_catalog.=) 'held'::pg_catalog.text LIMIT 1",
+	[SALE_HOLDS] =
+	"SELECT pg_catalog.count(*) FROM %h AS h JOIN %s AS s ON " SAME_LINE("s", "h")
+	" WHERE s.state OPERATOR(pg_catalog.=) 'held'::pg_catalog.text",
+	[SALE_STRAY_HOLDS] =
+	"SELECT pg_catalog.count(*) FROM %h AS h LEFT JOIN %s AS s ON " SAME_LINE("s", "h")
+	" AND s.state OPERATOR(pg_catalog.=) 'held'::pg_catalog.text WHERE s.line IS NULL",
 	[SALE_FIND_PRODUCT] =
 	"SELECT FROM %t AS t WHERE %k",
 };

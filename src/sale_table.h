@@ -41,7 +41,8 @@ typedef enum SalePlan
 	SALE_LAPSED_UNITS,			/* of a product */
 	SALE_LAPSED_HOLDS,			/* the same one by one, locked */
 	SALE_LAPSED_PRODUCTS,
-	SALE_LIVE_HOLD,				/* is there any hold at all? */
+	SALE_HOLDS,					/* how many lines are held */
+	SALE_STRAY_HOLDS,			/* how many hold nothing */
 	SALE_FIND_PRODUCT,			/* in the stock table, as its owner */
 	N_SALE_PLANS
 } SalePlan;

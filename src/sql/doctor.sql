@@ -4,7 +4,8 @@
 -- front of a statement or behind it are fixed: they contain no name.
 --
 CREATE FUNCTION purchase_check_table(relid regclass, key_column name,
-    stock_column name, reason text, reasons text[])
+    stock_column name, reason text, reasons text[], sale_table regclass,
+    hold_table regclass, sale_problem text, hold_problem text, stray_holds bigint)
     RETURNS TABLE (severity text, finding text, remedy text)
     LANGUAGE SQL STABLE PARALLEL UNSAFE ROWS 10
     SET search_path = pg_catalog, pg_temp
@@ -372,6 +373,53 @@ found (rank, severity, finding, condition, statement) AS (
     WHERE is_table AND known.nulls
       AND (NOT stock_not_null OR unsure_not_null IS NOT NULL)
 
+    -- the tables of its sales
+    UNION ALL
+    SELECT 22, 'error',
+           format(CASE WHEN p.problem = 'was dropped' THEN 'the table of its %2$s was dropped: sales with an id fail'
+                       ELSE 'table %s of its %s %s: sales with an id fail' END,
+                  p.relid::regclass, p.what, p.problem),
+           CASE WHEN p.problem LIKE 'has no column%' THEN 'if there are no more holds' END,
+           CASE WHEN p.problem LIKE 'has no unique index%'
+                THEN format('CREATE UNIQUE INDEX ON %s (sale_id, line);', p.relid::regclass)
+                WHEN p.problem LIKE 'does not belong%'
+                THEN format('ALTER TABLE %s OWNER TO %s;', p.relid::regclass, t.relowner::regrole)
+                WHEN p.problem = 'was dropped'
+                THEN format('SELECT %s.purchase_keep_sales(%L);', x.schema, t.oid::regclass)
+                ELSE format('SELECT %s.purchase_keep_sales(%L, %s => ''...'');',
+                            x.schema, t.oid::regclass, p.arg) END
+    FROM t, extension AS x,
+    (VALUES (sale_table, sale_problem, 'sales', 'sale_table'),
+            (hold_table, hold_problem, 'holds', 'hold_table')) AS p (relid, problem, what, arg)
+    WHERE p.problem IS NOT NULL
+    UNION ALL
+    SELECT 34, 'warning',
+           format('rows of %s that hold nothing, as the lines that they name are settled or not there: %s', hold_table, stray_holds),
+           'if the table was restored alone, or written by hand',
+           format('DELETE FROM %s AS h WHERE NOT EXISTS (SELECT FROM %s AS s WHERE s.sale_id = h.sale_id AND s.line = h.line AND s.state = ''held'');',
+                  hold_table, sale_table)
+    FROM t WHERE stray_holds > 0
+    UNION ALL
+    SELECT 35, 'warning',
+           format('no index on %s finds the holds of a product: a refusal reads all holds', hold_table), NULL,
+           format('CREATE INDEX ON %s (product_id, expires_at);', hold_table)
+    FROM t JOIN pg_attribute AS a ON a.attrelid = hold_table AND a.attname = 'product_id'
+    WHERE hold_problem IS NULL
+      AND NOT EXISTS (SELECT FROM pg_index AS i
+                      WHERE i.indrelid = hold_table AND i.indisvalid
+                        AND i.indkey[0] = a.attnum AND i.indpred IS NULL)
+    UNION ALL
+    SELECT 36, 'warning',
+           format('index %s contains a column that changes when a sale is settled: that can''t be a HOT update', i.indexrelid::regclass),
+           'if no query needs it',
+           format('DROP INDEX %s;', i.indexrelid::regclass)
+    FROM t JOIN pg_index AS i ON i.indrelid = sale_table
+    WHERE EXISTS (SELECT FROM pg_depend AS d
+                  JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+                  WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+                    AND d.refclassid = 'pg_class'::regclass AND d.refobjid = sale_table
+                    AND a.attname IN ('state', 'released', 'returned', 'settled_at'))
+
     -- the stock column
     UNION ALL
     SELECT 30, 'warning', 'the stock of some products is negative',
@@ -531,7 +579,8 @@ LATERAL (
 ) AS s (line)
 ORDER BY f.rank, f.finding COLLATE "C"
 $$;
-COMMENT ON FUNCTION purchase_check_table(regclass, name, name, text, text[]) IS
+COMMENT ON FUNCTION purchase_check_table(regclass, name, name, text, text[], regclass,
+    regclass, text, text, bigint) IS
     'the findings of purchase_check, for a table whose registration and reasons for the sql engine are known';
 
 -- Bound to the registrations when it is created, so that the extension can
@@ -548,8 +597,10 @@ BEGIN ATOMIC
     LEFT JOIN purchase_registration AS r
         ON r.stock_table OPERATOR(pg_catalog.=) t.oid,
     LATERAL purchase_stock_table_engine(t.oid) AS e,
+    LATERAL purchase_stock_table_sales(t.oid) AS s,
     LATERAL purchase_check_table(t.oid, r.key_column, r.stock_column,
-                                 e.reason, e.reasons) AS c;
+                                 e.reason, e.reasons, r.sale_table, r.hold_table,
+                                 s.sale_problem, s.hold_problem, s.stray_holds) AS c;
 END;
 COMMENT ON FUNCTION purchase_check(regclass) IS
     'what is wrong with an attached table, or could be better, each with the SQL that mends it';
