@@ -214,6 +214,7 @@ purchase_detach(PG_FUNCTION_ARGS)
 	Oid			relid;
 	Relation	rel = NULL;
 	Relation	reg;
+	Registration registration;
 
 	PreventCommandIfReadOnly("purchase_detach()");
 	if (PG_ARGISNULL(0))
@@ -221,23 +222,18 @@ purchase_detach(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("stock_table must not be null")));
 
-	relid = PG_GETARG_OID(0);
+	registration.relid = relid = PG_GETARG_OID(0);
 	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		rel = relation_open_owned(relid, AccessShareLock);
 
-	reg = table_open(registration_relid(self), ShareRowExclusiveLock);
-	if (rel != NULL)
+	/* a sale that is under way may be about to hold something */
+	if (rel != NULL && registration_find(self, &registration) &&
+		OidIsValid(registration.sale_table))
 	{
-		Registration registration = {.relid = relid};
-
-		/* a sale that is under way may be about to hold something */
-		if (registration_find(self, &registration) &&
-			OidIsValid(registration.sale_table))
-		{
-			LockRelationOid(relid, ShareRowExclusiveLock);
-			sale_check_no_holds(self, rel);
-		}
+		LockRelationOid(relid, ShareRowExclusiveLock);
+		sale_check_no_holds(self, rel);
 	}
+	reg = table_open(registration_relid(self), ShareRowExclusiveLock);
 	if (!registration_delete(reg, relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

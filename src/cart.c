@@ -468,7 +468,9 @@ claim_id(Cart *cart)
 		}
 
 		PushActiveSnapshot(GetTransactionSnapshot());
-		repeated = record_repeat(cart);
+		repeated = record_exists(cart);
+		if (repeated)
+			record_repeat(cart);
 		PopActiveSnapshot();
 		if (repeated)
 			return false;
@@ -735,6 +737,69 @@ end_command(Cart *cart)
 	PopActiveSnapshot();
 }
 
+static bool
+is_under_row_security(Cart *cart)
+{
+	return check_enable_rls(cart->table.st->relid, InvalidOid, true) == RLS_ENABLED;
+}
+
+static bool
+lock_all(void *arg)
+{
+	Cart	   *cart = arg;
+
+	for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
+	{
+		line->outcome = OUTCOME_AVAILABLE;
+		if (line->no_such_key)
+			line->outcome = OUTCOME_PRODUCT_NOT_FOUND;
+		else
+			lock_line(cart, line, false);
+	}
+	return false;
+}
+
+/*
+ * Policies for an UPDATE apply to a row that is locked.  So lock all lines to find out,
+ * and let them go again.  One that is busy has passed them.
+ */
+static void
+lock_and_undo(Cart *cart)
+{
+	ErrorData  *error = run_in_subtransaction(lock_all, cart);
+
+	if (error != NULL)
+		ReThrowError(error);
+}
+
+/*
+ * If there is a sale with the cart's id, answer as it was answered when it was made.
+ * But what somebody has bought whose products the user may not sell is nothing that he
+ * is told: for him they are not found.
+ */
+static bool
+repeat_sale(Cart *cart)
+{
+	bool		hidden = false;
+
+	if (!record_exists(cart))
+		return false;
+	if (is_under_row_security(cart))
+	{
+		lock_and_undo(cart);
+		for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
+			if (line->outcome == OUTCOME_PRODUCT_NOT_FOUND)
+				hidden = hidden || line->no_such_key ||
+					sales_find_product(cart, line);
+			else
+				line->outcome = OUTCOME_AVAILABLE;
+		if (hidden)
+			return true;
+	}
+	record_repeat(cart);
+	return true;
+}
+
 /*
  * Run a cart that is open.  Every line has an outcome then.  A sale that was made
  * before is answered as it was then.
@@ -746,7 +811,7 @@ cart_run(Cart *cart)
 
 	prepare_lines(cart);
 	begin_command(cart);
-	if (!is_to_be_recorded(cart) || !record_repeat(cart))
+	if (!is_to_be_recorded(cart) || !repeat_sale(cart))
 		run_lines(cart);
 	outcome = worst_line(cart)->outcome;
 	if (is_to_be_recorded(cart) && cart->sale->claimed)
@@ -767,37 +832,21 @@ cart_run(Cart *cart)
 	return outcome;
 }
 
-static bool
-lock_all(void *arg)
-{
-	Cart	   *cart = arg;
-
-	for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
-	{
-		line->outcome = OUTCOME_AVAILABLE;
-		lock_line(cart, line, true);
-	}
-	return false;
-}
-
 /*
  * Where row security applies to the user: may he update the rows of a cart's lines?
- * Those that he may not, or that are not there, are product_not_found then.  They are
- * locked to find out, and free again.
+ * Those that he may not, or that are not there, are product_not_found then.  False if
+ * it does not apply.
  */
-void
+bool
 cart_check_policies(Cart *cart)
 {
-	ErrorData  *error;
-
-	if (check_enable_rls(cart->table.st->relid, InvalidOid, true) != RLS_ENABLED)
-		return;
+	if (!is_under_row_security(cart))
+		return false;
 	prepare_lines(cart);
 	begin_command(cart);
-	error = run_in_subtransaction(lock_all, cart);
-	if (error != NULL)
-		ReThrowError(error);
+	lock_and_undo(cart);
 	end_command(cart);
+	return true;
 }
 
 static void

@@ -205,7 +205,7 @@ static void
 take_up_hold(SaleLine *line, int64 units, TimestampTz expires_at)
 {
 	line->has_hold = line->state == SALE_HELD;
-	line->units = Min(units, line->qty - line->released);
+	line->units = Max(Min(units, line->qty - line->released), 0);
 	line->expires_at = expires_at;
 }
 
@@ -406,23 +406,27 @@ rely_on_sale(Cart *cart)
 }
 
 /*
- * If the active snapshot sees a sale with the cart's id, answer what was answered when
- * it was made.  False if there is none.
+ * Does the active snapshot see a sale with the cart's id?
  */
 bool
+record_exists(Cart *cart)
+{
+	TransactionId xid;
+
+	sales_open(cart);
+	return sees_first_line(cart, GetActiveSnapshot(), &xid);
+}
+
+/*
+ * Answer what was answered when the sale with the cart's id was made.
+ */
+void
 record_repeat(Cart *cart)
 {
 	Record		record;
 	const char *what;
-	TransactionId xid;
 
-	sales_open(cart);
-	if (!sees_first_line(cart, GetActiveSnapshot(), &xid))
-		return false;
 	look(cart, &record);
-	if (record.nlines == 0)
-		return false;
-
 	what = difference(cart, &record);
 	if (what != NULL)
 		raise_conflict(cart, what);
@@ -433,7 +437,6 @@ record_repeat(Cart *cart)
 		cart->lines[i].remaining = record.lines[i].remaining;
 	}
 	rely_on_sale(cart);
-	return true;
 }
 
 /* ----------------------------------------------------------------

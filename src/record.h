@@ -64,7 +64,8 @@ typedef enum ClaimResult
 } ClaimResult;
 
 extern char *sale_name(Sale *sale);
-extern bool record_repeat(Cart *cart);
+extern bool record_exists(Cart *cart);
+extern void record_repeat(Cart *cart);
 extern ClaimResult record_claim(Cart *cart, bool wait);
 extern void record_unclaim(Cart *cart);
 extern void record_store(Cart *cart);

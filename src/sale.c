@@ -20,6 +20,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "cart.h"
@@ -58,6 +59,12 @@ take_lines(Cart *cart, Record *record, bool (*use) (SaleLine *))
 			line->qty - line->released;
 		cart->nlines++;
 	}
+}
+
+static bool
+is_any(pg_attribute_unused() SaleLine *line)
+{
+	return true;
 }
 
 static bool
@@ -101,29 +108,10 @@ product_name(Cart *cart, Line *line)
 									 cart->product_type));
 }
 
-/*
- * Is a product really gone?  The user may only not be allowed to see it, so this asks
- * as the table's owner, without row security.
- */
-static bool
-product_exists(Cart *cart, Line *line)
-{
-	SaleContext context;
-	SaleParams	params;
-	bool		found;
-
-	sale_params_init(&params);
-	sale_param(&params, SALE_PARAM_PRODUCT, line->key);
-	sales_begin(&context, cart);
-	found = sales_run(cart, SALE_FIND_PRODUCT, &params, false) > 0;
-	sales_end(&context);
-	return found;
-}
-
 static void
 raise_if_hidden(Cart *cart, Line *line)
 {
-	if (line->outcome == OUTCOME_PRODUCT_NOT_FOUND && product_exists(cart, line))
+	if (line->outcome == OUTCOME_PRODUCT_NOT_FOUND && sales_find_product(cart, line))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for product %s", product_name(cart, line)),
@@ -134,13 +122,14 @@ raise_if_hidden(Cart *cart, Line *line)
 }
 
 /*
- * Who may not sell may do nothing else with a sale.
+ * Who may not sell may do nothing else with a sale, nor know what has become of it.
  */
 static void
 check_may_sell(Cart *cart, Record *record)
 {
-	take_lines(cart, record, is_held);
-	cart_check_policies(cart);
+	take_lines(cart, record, is_any);
+	if (!cart_check_policies(cart))
+		return;
 	for (int i = 0; i < cart->nlines; i++)
 		raise_if_hidden(cart, &cart->lines[i]);
 }
@@ -159,6 +148,8 @@ take_anew(Cart *cart, Record *record)
 	outcome = cart_run(cart);
 	if (outcome == OUTCOME_BUSY)
 		cart_raise(cart);
+	for (int i = 0; i < cart->nlines; i++)
+		raise_if_hidden(cart, &cart->lines[i]);
 	if (outcome > OUTCOME_SOLD)
 		raise_hold_expired(cart, cart_detail(cart),
 						   "Pay back what was paid for it. To buy again takes a new id.");
@@ -241,6 +232,7 @@ sale_release(Cart *cart)
 
 	open_sale(cart, VERB_RESTOCK);
 	record_lock(cart, &record);
+	check_may_sell(cart, &record);
 	if (is_in_state(&record, SALE_SOLD))
 		raise_sale_settled(cart, SALE_SOLD);
 	take_lines(cart, &record, is_held);
@@ -283,11 +275,16 @@ sale_release_part(Cart *cart)
 {
 	Record		record;
 	SaleLine   *line;
-	int64		qty = cart->lines[0].qty;
+	Cart		part = *cart;
+	int64		qty = part.lines[0].qty;
 	int64		units = 0;
 
 	open_sale(cart, VERB_RESTOCK);
 	record_lock(cart, &record);
+	check_may_sell(cart, &record);
+	cart->product_type = part.product_type;
+	cart->lines = part.lines;
+	cart->nlines = 1;
 	line = find_line(cart, &record);
 	if (line->state == SALE_SOLD)
 		raise_sale_settled(cart, SALE_SOLD);
@@ -323,6 +320,7 @@ sale_extend(Cart *cart)
 
 	open_sale(cart, VERB_SELL);
 	record_lock(cart, &record);
+	check_may_sell(cart, &record);
 	if (is_in_state(&record, SALE_SOLD))
 		raise_sale_settled(cart, SALE_SOLD);
 	take_lines(cart, &record, is_expired);
@@ -330,7 +328,6 @@ sale_extend(Cart *cart)
 		raise_units_taken(cart, cart->lines[0].product);
 	if (!any_line(&record, is_held))
 		raise_sale_settled(cart, SALE_RELEASED);
-	check_may_sell(cart, &record);
 	result = record_extend_holds(cart, hold_end(cart->sale->hold_for,
 												GetCurrentTimestamp()));
 	cart_close(cart);
@@ -353,7 +350,7 @@ expire_product(void *arg)
 	Line	   *line = cart->lines;
 
 	cart_open(cart);
-	if (cart_run(cart) == OUTCOME_PRODUCT_NOT_FOUND && !product_exists(cart, line))
+	if (cart_run(cart) == OUTCOME_PRODUCT_NOT_FOUND && !sales_find_product(cart, line))
 	{
 		hold_take_lapsed(cart, line);
 		if (line->nholds > 0)
@@ -458,11 +455,15 @@ ask(Oid self, Relation stock_table, SalePlan plan)
 		SaleParams	params;
 		bool		isnull;
 
+		/* whatever the transaction's snapshot sees */
+		CommandCounterIncrement();
+		PushActiveSnapshot(GetLatestSnapshot());
 		sale_params_init(&params);
 		sales_begin(&context, &cart);
-		(void) sales_run(&cart, plan, &params, false);
+		(void) sales_run(&cart, plan, &params, true);
 		result = DatumGetInt64(sales_value(0, 1, &isnull));
 		sales_end(&context);
+		PopActiveSnapshot();
 	}
 	cart_close(&cart);
 	return result;

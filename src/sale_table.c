@@ -86,7 +86,7 @@ const SaleColumn hold_columns[] = {
  * Who takes a lapsed hold believes neither table alone: the line must be unsettled, of
  * the same product, and no more units come back than it still has.
  */
-#define UNITS "LEAST(h.qty, s.qty OPERATOR(pg_catalog.-) s.released)"
+#define UNITS "GREATEST(LEAST(h.qty, s.qty OPERATOR(pg_catalog.-) s.released), 0)"
 #define SAME_LINE(a, b) a ".sale_id OPERATOR(pg_catalog.=) " b ".sale_id AND " \
 	a ".line OPERATOR(pg_catalog.=) " b ".line"
 #define THE_LINE "sale_id OPERATOR(pg_catalog.=) $1 AND line OPERATOR(pg_catalog.=) $2"
@@ -534,6 +534,25 @@ sales_value(uint64 row, int column, bool *isnull)
 {
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column,
 						 isnull);
+}
+
+/*
+ * Is there a line's product, whether or not the user is allowed to see it?  So this
+ * asks as the table's owner, without row security.
+ */
+bool
+sales_find_product(Cart *cart, Line *line)
+{
+	SaleContext context;
+	SaleParams	params;
+	bool		found;
+
+	sale_params_init(&params);
+	sale_param(&params, SALE_PARAM_PRODUCT, line->key);
+	sales_begin(&context, cart);
+	found = sales_run(cart, SALE_FIND_PRODUCT, &params, false) > 0;
+	sales_end(&context);
+	return found;
 }
 
 /*

@@ -96,6 +96,7 @@ extern void sales_write_one(Cart *cart, SalePlan plan, SaleParams *params);
 extern struct PortalData *sales_cursor(Cart *cart, SalePlan plan,
 									   SaleParams *params);
 extern Datum sales_value(uint64 row, int column, bool *isnull);
+extern bool sales_find_product(Cart *cart, Line *line);
 extern Datum sales_key(uint64 row, int column, KeyType *kt);
 
 #pragma GCC visibility pop
