@@ -471,7 +471,10 @@ claim_id(Cart *cart)
 		repeated = record_repeat(cart);
 		PopActiveSnapshot();
 		if (repeated)
+		{
+			record_unclaim(cart);	/* there is nothing to record */
 			return false;
+		}
 		if (IsolationUsesXactSnapshot())
 			ereport(ERROR,
 					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
