@@ -473,7 +473,10 @@ claim_id(Cart *cart)
 			record_repeat(cart);
 		PopActiveSnapshot();
 		if (repeated)
+		{
+			record_unclaim(cart);	/* there is nothing to record */
 			return false;
+		}
 		if (IsolationUsesXactSnapshot())
 			ereport(ERROR,
 					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
