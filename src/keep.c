@@ -109,19 +109,28 @@ comment_on(Oid relid, Relation rel, const char *what)
 }
 
 /*
- * Find or make one of the tables.  One that is there already is taken if it fits, as
- * after the extension was created anew.
+ * Find or make one of the tables.  Without a name, the one that is registered stays,
+ * wherever it was moved to.  One that is there already is taken if it fits, as after
+ * the extension was created anew.
  */
 static Oid
-find_or_create(Relation rel, StockTable *st, char *name,
+find_or_create(Relation rel, StockTable *st, const char *name, Oid registered,
 			   const SaleColumn *columns, const char *arg)
 {
-	Oid			relid = get_relname_relid(name, RelationGetNamespace(rel));
-	bool		is_new = !OidIsValid(relid);
+	Oid			relid;
 	char	   *why;
 	Oid			unused;
 
-	if (is_new)
+	if (name != NULL || get_rel_name(registered) == NULL)
+		registered = InvalidOid;
+	if (name == NULL)
+		name = OidIsValid(registered) ? get_rel_name(registered) :
+			makeObjectName(RelationGetRelationName(rel), NULL,
+						   columns == sale_columns ? "sale" : "hold");
+	relid = OidIsValid(registered) ? registered :
+		get_relname_relid(name, RelationGetNamespace(rel));
+
+	if (!OidIsValid(relid))
 	{
 		run_ddl(create_table(rel, st, name, columns));
 		relid = get_relname_relid(name, RelationGetNamespace(rel));
@@ -146,18 +155,10 @@ find_or_create(Relation rel, StockTable *st, char *name,
 	return relid;
 }
 
-/*
- * The name that was given, or that of the table that is registered, or a new one.
- */
-static char *
-table_name(FunctionCallInfo fcinfo, int arg, Relation rel, Oid registered,
-		   const char *label)
+static const char *
+name_arg(FunctionCallInfo fcinfo, int arg)
 {
-	if (!PG_ARGISNULL(arg))
-		return NameStr(*PG_GETARG_NAME(arg));
-	if (OidIsValid(registered) && get_rel_name(registered) != NULL)
-		return get_rel_name(registered);
-	return makeObjectName(RelationGetRelationName(rel), NULL, label);
+	return PG_ARGISNULL(arg) ? NULL : NameStr(*PG_GETARG_NAME(arg));
 }
 
 /*
@@ -205,12 +206,10 @@ purchase_keep_sales(PG_FUNCTION_ARGS)
 						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
 	guc_level = compat_restrict_search_path();
 	SPI_connect();
-	sale_table = find_or_create(rel, st,
-								table_name(fcinfo, 1, rel, registration.sale_table, "sale"),
-								sale_columns, "sale_table");
-	hold_table = find_or_create(rel, st,
-								table_name(fcinfo, 2, rel, registration.hold_table, "hold"),
-								hold_columns, "hold_table");
+	sale_table = find_or_create(rel, st, name_arg(fcinfo, 1),
+								registration.sale_table, sale_columns, "sale_table");
+	hold_table = find_or_create(rel, st, name_arg(fcinfo, 2),
+								registration.hold_table, hold_columns, "hold_table");
 	SPI_finish();
 	AtEOXact_GUC(true, guc_level);
 	SetUserIdAndSecContext(userid, sec_context);
