@@ -38,9 +38,12 @@ CREATE TRIGGER shop_fail_43 BEFORE INSERT ON shop_order_line FOR EACH ROW
 
 SELECT purchase_attach('shop_product');
 SELECT purchase_attach('shop_seat');
+SELECT purchase_keep_sales('shop_product');
 
 CREATE FUNCTION shop_reset() RETURNS void LANGUAGE sql AS $$
     DELETE FROM shop_order_line;
+    DELETE FROM shop_product_hold;
+    DELETE FROM shop_product_sale;
     DELETE FROM shop_product;
     DELETE FROM shop_seat;
     INSERT INTO shop_product VALUES

@@ -34,6 +34,25 @@ module Shop
     call('SELECT * FROM purchase_cart($1::bigint[], $2)', arrays)
   end
 
+  # All lines or none. Repeated, it answers what it did the first time.
+  def hold(order_id, lines, time = 15.minutes)
+    arrays = lines.transpose.map { |a| PG::TextEncoder::Array.new.encode(a) }
+    call(<<~SQL, [*arrays, order_id, time.iso8601])
+      SELECT * FROM purchase_cart($1::bigint[], $2,
+        sale_id => $3::text, hold_for => $4)
+    SQL
+  end
+
+  # False if that was done before. After HoldExpiredError, pay back.
+  def confirm(order_id)
+    call('SELECT purchase_confirm($1::text) AS first', [order_id]).first[:first]
+  end
+
+  # Returns the units that are given back.
+  def release(order_id)
+    call('SELECT purchase_release($1::text) AS units', [order_id]).first[:units]
+  end
+
   def try_sell(product_id, quantity)
     call('SELECT * FROM purchase_try($1, $2)', [product_id, quantity]).first
   end

@@ -84,6 +84,70 @@ Contract.new("activerecord #{ActiveRecord.version}, pg #{PG::VERSION}",
     SQL
   end
 
+  # Its time is over, and somebody else buys what was held.
+  taken = lambda do |order_id, product_id, quantity|
+    ActiveRecord::Base.connection.execute(<<~SQL)
+      UPDATE shop_product_hold SET expires_at = '2020-01-01' WHERE sale_id = '#{order_id}'
+    SQL
+    shop.sell(product_id, quantity)
+  end
+
+  fails = lambda do |error, sqlstate, &work|
+    work.call
+    raise 'it did not fail'
+  rescue SaleError => e
+    same([e.class, e.message, e.retryable?], [error, error::TEXT, false])
+    same(e.cause.class, ActiveRecord::StatementInvalid)
+    same(FIELDS.call(e.cause).first, sqlstate)
+  end
+
+  test 'holds and confirms' do
+    [7, 2**40, 'seven', SecureRandom.uuid].each.with_index(1) do |order_id, held|
+      2.times do
+        same(shop.hold(order_id, [[6, 1], [1, 2]]),
+             [{ product_id: 1, qty: 2, remaining: 100 - 2 * held },
+              { product_id: 6, qty: 1, remaining: 100 - held }])
+      end
+      same([shop.confirm(order_id), shop.confirm(order_id)], [true, false])
+    end
+    same(ActiveRecord::Base.connection.select_rows(<<~SQL), [[8, 'sold', 'PT15M']])
+      SELECT count(*), state, hold_for::text FROM shop_product_sale GROUP BY state, hold_for
+    SQL
+  end
+
+  test 'another cart of the same number' do
+    shop.hold(7, [[1, 2]])
+    fails.call(SaleIdConflictError, 'SK201') { shop.hold(7, [[1, 3]]) }
+    fails.call(SaleIdConflictError, 'SK201') { shop.hold(7, [[1, 2]], 1.hour) }
+  end
+
+  test 'the time was over' do
+    shop.hold(7, [[2, 1]])
+    taken.call(7, 2, 1)
+    fails.call(HoldExpiredError, 'SK102') { shop.confirm(7) }
+    fails.call(HoldExpiredError, 'SK102') { shop.hold(7, [[2, 1]]) }
+  end
+
+  test 'releases' do
+    fails.call(SaleNotFoundError, 'SK101') { shop.release(7) }
+    shop.hold(7, [[1, 2], [6, 1]])
+    same([shop.release(7), shop.release(7)], [3, 0])
+    fails.call(SaleSettledError, 'SK103') { shop.confirm(7) }
+  end
+
+  # All is sent as text, with its type open; but a Duration not at all.
+  test 'what needs no cast' do
+    sql = 'SELECT purchase(1, 1, sale_id => $1, hold_for => $2)'
+    shop.call(sql, [7, '15 minutes'])
+    shop.call(sql, [SecureRandom.uuid, 15.minutes.iso8601])
+    begin
+      shop.call(sql, [8, 15.minutes])
+      raise 'it was sent'
+    rescue TypeError => e
+      same(e.message, "can't cast ActiveSupport::Duration")
+    end
+  end
+
   refused = lambda do |&work|
     same(failure { shop.translating(&work) }, StockGuardedError)
   end

@@ -19,6 +19,10 @@ abstract class SaleException extends RuntimeException {
             case "SK001": throw new ProductNotFoundException(e);
             case "SK002": throw new OutOfStockException(e);
             case "SK003": throw new InsufficientQuantityException(e);
+            case "SK101": throw new SaleNotFoundException(e);
+            case "SK102": throw new HoldExpiredException(e);
+            case "SK103": throw new SaleSettledException(e);
+            case "SK201": throw new SaleIdConflictException(e);
             case "55P03": throw new ProductBusyException(e);
             case "40001":                           // serialization failure
             case "40P01": throw new ConflictException(e);   // deadlock
@@ -42,6 +46,30 @@ final class OutOfStockException extends SaleException {
 final class InsufficientQuantityException extends SaleException {
     InsufficientQuantityException(SQLException cause) {
         super("There are not so many left.", cause);
+    }
+}
+
+final class SaleNotFoundException extends SaleException {
+    SaleNotFoundException(SQLException cause) {
+        super("There is no such order.", cause);
+    }
+}
+
+final class HoldExpiredException extends SaleException {
+    HoldExpiredException(SQLException cause) {
+        super("Your time was over, and others have bought it.", cause);
+    }
+}
+
+final class SaleSettledException extends SaleException {
+    SaleSettledException(SQLException cause) {
+        super("It is too late for that.", cause);
+    }
+}
+
+final class SaleIdConflictException extends SaleException {
+    SaleIdConflictException(SQLException cause) {
+        super("There is another order of this number.", cause);
     }
 }
 

@@ -4,6 +4,7 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
@@ -69,14 +70,63 @@ final class Shop {
         try (PreparedStatement statement = connection.prepareStatement(sql)) {
             statement.setArray(1, ids);
             statement.setArray(2, quantities);
-            List<SoldLine> sold = new ArrayList<>();
-            try (ResultSet row = statement.executeQuery()) {
-                while (row.next()) {
-                    sold.add(new SoldLine(row.getLong("product_id"),
-                            row.getLong("qty"), row.getLong("remaining")));
-                }
+            return soldLines(statement);
+        } catch (SQLException e) {
+            throw SaleException.translate(e);
+        }
+    }
+
+    private static List<SoldLine> soldLines(PreparedStatement statement) throws SQLException {
+        List<SoldLine> sold = new ArrayList<>();
+        try (ResultSet row = statement.executeQuery()) {
+            while (row.next()) {
+                sold.add(new SoldLine(row.getLong("product_id"),
+                        row.getLong("qty"), row.getLong("remaining")));
             }
-            return sold;
+        }
+        return sold;
+    }
+
+    /** All lines or none. Repeated, it answers what it did the first time. */
+    List<SoldLine> hold(long orderId, List<Line> lines, Duration time) throws SQLException {
+        Array ids = bigints(lines.stream().map(Line::productId).toArray(Long[]::new));
+        Array quantities = bigints(lines.stream().map(Line::quantity).toArray(Long[]::new));
+        String sql = "SELECT * FROM purchase_cart(?, ?,"
+                + " sale_id => ?::text, hold_for => ?::interval)";
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.setArray(1, ids);
+            statement.setArray(2, quantities);
+            statement.setLong(3, orderId);
+            statement.setString(4, time.toString());    // PT15M
+            return soldLines(statement);
+        } catch (SQLException e) {
+            throw SaleException.translate(e);
+        }
+    }
+
+    /** False if that was done before. After HoldExpiredException, pay back. */
+    boolean confirm(long orderId) throws SQLException {
+        String sql = "SELECT purchase_confirm(?::text)";
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.setLong(1, orderId);
+            try (ResultSet row = statement.executeQuery()) {
+                row.next();
+                return row.getBoolean(1);
+            }
+        } catch (SQLException e) {
+            throw SaleException.translate(e);
+        }
+    }
+
+    /** Returns the units that are given back. */
+    long release(long orderId) throws SQLException {
+        String sql = "SELECT purchase_release(?::text)";
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.setLong(1, orderId);
+            try (ResultSet row = statement.executeQuery()) {
+                row.next();
+                return row.getLong(1);
+            }
         } catch (SQLException e) {
             throw SaleException.translate(e);
         }

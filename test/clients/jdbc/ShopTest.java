@@ -1,6 +1,9 @@
 import java.sql.Connection;
 import java.sql.DriverManager;
+import java.sql.PreparedStatement;
 import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -9,6 +12,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import org.postgresql.util.PGInterval;
 import org.postgresql.util.PSQLException;
 import org.postgresql.util.ServerErrorMessage;
 
@@ -122,6 +126,46 @@ final class ShopTest {
         try (Connection connection = connect()) {
             Shop buyer = new Shop(connection);
             return failure(() -> Shop.retrying(1000, () -> buyer.order(TICKET, 1, () -> { })));
+        }
+    }
+
+    private static List<Shop.SoldLine> hold(long order, Shop.Line... lines) throws SQLException {
+        return shop.hold(order, List.of(lines), Duration.ofMinutes(15));
+    }
+
+    /** Its time is over, and somebody else buys what was held. */
+    private static void taken(long order, long product, long quantity) throws SQLException {
+        try (Connection other = connect(); Statement statement = other.createStatement()) {
+            statement.executeUpdate("UPDATE shop_product_hold SET expires_at = '2020-01-01'"
+                    + " WHERE sale_id = '" + order + "'");
+            new Shop(other).sell(product, quantity);
+        }
+    }
+
+    private static void fails(Class<?> expected, String sqlState, Body body) throws Exception {
+        try {
+            body.run();
+        } catch (SaleException e) {
+            same(e.getClass(), expected);
+            same(e.isRetryable(), false);
+            same(e.getCause().getClass(), PSQLException.class);
+            same(((SQLException) e.getCause()).getSQLState(), sqlState);
+            return;
+        }
+        throw new AssertionError("it did not fail");
+    }
+
+    /** Holds with parameters that have no cast; returns the SQLSTATE of a refusal. */
+    private static String holdWith(Object orderId, Object time) throws Exception {
+        String sql = "SELECT purchase(1, 1, sale_id => ?, hold_for => ?)";
+        try (Connection other = connect();
+                PreparedStatement statement = other.prepareStatement(sql)) {
+            statement.setObject(1, orderId);
+            statement.setObject(2, time);
+            statement.executeQuery();
+            return null;
+        } catch (SQLException e) {
+            return e.getSQLState();
         }
     }
 
@@ -267,6 +311,45 @@ final class ShopTest {
             same(text(order(CHAIR, 1)), "It is sold out.");
             same(text(order(DESK, 3)), "There are not so many left.");
             same(text(order(PEN, 41)), "Your order met another. Try again.");
+        });
+
+        test("holds and confirms", () -> {
+            for (int times = 0; times < 2; times++) {
+                same(hold(7, order(INK, 1), order(PEN, 2)),
+                        List.of(new Shop.SoldLine(PEN, 2, 98), new Shop.SoldLine(INK, 1, 99)));
+            }
+            same(List.of(shop.confirm(7), shop.confirm(7)), List.of(true, false));
+            same(hold(7, order(INK, 1), order(PEN, 2)).size(), 2);
+            same(stock(PEN), 98L);
+        });
+
+        test("another cart of the same number", () -> {
+            hold(7, order(PEN, 2));
+            fails(SaleIdConflictException.class, "SK201", () -> hold(7, order(PEN, 3)));
+            fails(SaleIdConflictException.class, "SK201",
+                    () -> shop.hold(7, List.of(order(PEN, 2)), Duration.ofHours(1)));
+        });
+
+        test("the time was over", () -> {
+            hold(7, order(LAMP, 1));
+            taken(7, LAMP, 1);
+            fails(HoldExpiredException.class, "SK102", () -> shop.confirm(7));
+            fails(HoldExpiredException.class, "SK102", () -> hold(7, order(LAMP, 1)));
+        });
+
+        test("releases", () -> {
+            fails(SaleNotFoundException.class, "SK101", () -> shop.release(7));
+            hold(7, order(PEN, 2), order(INK, 1));
+            same(List.of(shop.release(7), shop.release(7)), List.of(3L, 0L));
+            fails(SaleSettledException.class, "SK103", () -> shop.confirm(7));
+        });
+
+        test("what needs a cast", () -> {
+            PGInterval time = new PGInterval("15 minutes");
+            same(holdWith("7", time), null);
+            same(holdWith(8L, time), "42883");
+            same(holdWith(UUID.randomUUID(), time), "42883");
+            same(holdWith("9", "15 minutes"), "42883");
         });
 
         test("waits if the connection says so", () -> {

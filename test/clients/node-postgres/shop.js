@@ -48,6 +48,36 @@ const sellCart = translating(sqlstate, async (db, lines) => {
   }));
 });
 
+// All lines or none. Repeated, it answers what it did the first time.
+const hold = translating(sqlstate, async (db, orderId, lines) => {
+  const { rows } = await db.query(
+    `SELECT * FROM purchase_cart($1, $2,
+       sale_id => $3::text, hold_for => '15 minutes')`,
+    [
+      lines.map((line) => line.productId),
+      lines.map((line) => line.quantity),
+      orderId,
+    ],
+  );
+  return rows.map((row) => Number(row.remaining));
+});
+
+// False if that was done before. After HoldExpiredError, pay back.
+const confirm = translating(sqlstate, async (db, orderId) => {
+  const { rows } = await db.query('SELECT purchase_confirm($1::text) AS first', [
+    orderId,
+  ]);
+  return rows[0].first;
+});
+
+// Returns the units that are given back.
+const release = translating(sqlstate, async (db, orderId) => {
+  const { rows } = await db.query('SELECT purchase_release($1::text) AS units', [
+    orderId,
+  ]);
+  return Number(rows[0].units);
+});
+
 async function trySell(db, productId, quantity) {
   const { rows } = await db.query('SELECT * FROM purchase_try($1, $2)', [
     productId,
@@ -91,6 +121,9 @@ module.exports = {
   sell,
   sellSeat,
   sellCart,
+  hold,
+  confirm,
+  release,
   trySell,
   transaction,
   order,

@@ -1,7 +1,11 @@
 'use strict';
 
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const { randomUUID } = require('node:crypto');
 const { DatabaseError } = require('pg');
 const contract = require('../node/contract');
+const errors = require('../node/errors');
 const shop = require('./shop');
 
 contract({
@@ -28,4 +32,88 @@ contract({
     await shop.pool.end();
     await shop.patientPool.end();
   },
+});
+
+const { pool, hold, confirm, release } = shop;
+const [pen, lamp, ink] = [1, 2, 6];
+const line = (productId, quantity) => ({ productId, quantity });
+
+async function value(sql, ...values) {
+  const { rows } = await pool.query({ text: sql, values, rowMode: 'array' });
+  return rows[0][0];
+}
+
+// Its time is over, and somebody else buys what was held.
+async function taken(orderId, productId, quantity) {
+  await value(
+    `UPDATE shop_product_hold SET expires_at = '2020-01-01'
+     WHERE sale_id = $1 RETURNING true`,
+    orderId,
+  );
+  await shop.sell(pool, productId, quantity);
+}
+
+function fails(doing, ShopError, code) {
+  return assert.rejects(doing, (error) => {
+    assert.equal(error.constructor, ShopError, error.stack);
+    assert.equal(error.message, ShopError.text);
+    assert.ok(error.cause instanceof DatabaseError);
+    assert.equal(error.cause.code, code);
+    assert.ok(!error.retryable);
+    return true;
+  });
+}
+
+test('holds and confirms', async () => {
+  let left = 100;
+  for (const orderId of [7, 2n ** 40n, 'seven', randomUUID()]) {
+    left -= 1;
+    for (let times = 0; times < 2; times++)
+      assert.deepEqual(await hold(pool, orderId, [line(ink, 1), line(pen, 1)]), [
+        left,
+        left,
+      ]);
+    assert.equal(await confirm(pool, orderId), true);
+    assert.equal(await confirm(pool, orderId), false);
+  }
+  assert.equal(
+    await value(`SELECT count(*) || ' ' || min(hold_for) || ' ' || max(hold_for)
+                 FROM shop_product_sale WHERE state = 'sold'`),
+    '8 00:15:00 00:15:00',
+  );
+});
+
+test('another cart of the same number', async () => {
+  await hold(pool, 7, [line(pen, 2)]);
+  await fails(hold(pool, 7, [line(pen, 3)]), errors.SaleIdConflictError, 'SK201');
+});
+
+test('the time was over', async () => {
+  await hold(pool, 7, [line(lamp, 1)]);
+  await taken(7, lamp, 1);
+  await fails(confirm(pool, 7), errors.HoldExpiredError, 'SK102');
+  await fails(hold(pool, 7, [line(lamp, 1)]), errors.HoldExpiredError, 'SK102');
+});
+
+test('releases', async () => {
+  await fails(release(pool, 7), errors.SaleNotFoundError, 'SK101');
+  await hold(pool, 7, [line(pen, 2), line(ink, 1)]);
+  assert.equal(await release(pool, 7), 3);
+  assert.equal(await release(pool, 7), 0);
+  await fails(confirm(pool, 7), errors.SaleSettledError, 'SK103');
+});
+
+// All is sent as text, with its type open. A number is as many seconds.
+test('what needs no cast', async () => {
+  const sql = 'SELECT purchase(1, 1, sale_id => $1, hold_for => $2)';
+  const times = ['15 minutes', 900, 15 * 60 * 1000];
+  for (const [number, time] of times.entries()) await value(sql, number, time);
+  for (const [number, time] of ['00:15:00', '00:15:00', '250:00:00'].entries())
+    assert.equal(
+      await value(
+        'SELECT hold_for::text FROM shop_product_sale WHERE sale_id = $1',
+        number,
+      ),
+      time,
+    );
 });

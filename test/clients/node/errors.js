@@ -19,6 +19,18 @@ class OutOfStockError extends SaleError {
 class InsufficientQuantityError extends SaleError {
   static text = 'There are not so many left.';
 }
+class SaleNotFoundError extends SaleError {
+  static text = 'There is no such order.';
+}
+class HoldExpiredError extends SaleError {
+  static text = 'Your time was over, and others have bought it.';
+}
+class SaleSettledError extends SaleError {
+  static text = 'It is too late for that.';
+}
+class SaleIdConflictError extends SaleError {
+  static text = 'There is another order of this number.';
+}
 class ProductBusyError extends SaleError {
   static text = 'Somebody else is buying it. Try again.';
   retryable = true;
@@ -32,6 +44,10 @@ const errors = {
   SK001: ProductNotFoundError,
   SK002: OutOfStockError,
   SK003: InsufficientQuantityError,
+  SK101: SaleNotFoundError,
+  SK102: HoldExpiredError,
+  SK103: SaleSettledError,
+  SK201: SaleIdConflictError,
   '55P03': ProductBusyError,
   40001: ConflictError, // serialization failure
   '40P01': ConflictError, // deadlock
@@ -72,6 +88,10 @@ module.exports = {
   ProductNotFoundError,
   OutOfStockError,
   InsufficientQuantityError,
+  SaleNotFoundError,
+  HoldExpiredError,
+  SaleSettledError,
+  SaleIdConflictError,
   ProductBusyError,
   ConflictError,
   translating,

@@ -27,6 +27,22 @@ class InsufficientQuantityError(PurchaseError):
     text = "There are not so many left."
 
 
+class SaleNotFoundError(PurchaseError):
+    text = "There is no such order."
+
+
+class HoldExpiredError(PurchaseError):
+    text = "Your time was over, and others have bought it."
+
+
+class SaleSettledError(PurchaseError):
+    text = "It is too late for that."
+
+
+class SaleIdConflictError(PurchaseError):
+    text = "There is another order of this number."
+
+
 class ProductBusyError(PurchaseError):
     text = "Somebody else is buying it. Try again."
     retryable = True
@@ -41,6 +57,10 @@ ERRORS = {
     "SK001": ProductNotFoundError,
     "SK002": OutOfStockError,
     "SK003": InsufficientQuantityError,
+    "SK101": SaleNotFoundError,
+    "SK102": HoldExpiredError,
+    "SK103": SaleSettledError,
+    "SK201": SaleIdConflictError,
     "55P03": ProductBusyError,
     "40001": ConflictError,     # serialization failure
     "40P01": ConflictError,     # deadlock
@@ -101,6 +121,30 @@ def sell_cart(connection, lines):
         return dict(connection.execute(
             "SELECT product_id, remaining FROM purchase_cart(%s, %s)",
             (product_ids, qtys)))
+
+
+def hold(connection, order_id, lines):
+    """All lines or none. Repeated, it answers what it did the first time."""
+    product_ids, qtys = map(list, zip(*lines))
+    with purchase_errors():
+        return dict(connection.execute(
+            "SELECT product_id, remaining FROM purchase_cart(%s, %s,"
+            " sale_id => %s::text, hold_for => '15 minutes')",
+            (product_ids, qtys, order_id)))
+
+
+def confirm(connection, order_id):
+    """False if that was done before. After HoldExpiredError, pay back."""
+    with purchase_errors():
+        return connection.execute("SELECT purchase_confirm(%s::text)",
+                                  (order_id,)).fetchone()[0]
+
+
+def release(connection, order_id):
+    """Returns the units that are given back."""
+    with purchase_errors():
+        return connection.execute("SELECT purchase_release(%s::text)",
+                                  (order_id,)).fetchone()[0]
 
 
 def try_to_sell(connection, product_id, qty):

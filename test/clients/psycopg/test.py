@@ -1,12 +1,14 @@
 import os
 import unittest
+import uuid
+from datetime import timedelta
 from functools import partial
 
 import psycopg
 
 import shop
 import tap
-from contract import Contract
+from contract import Contract, psql
 
 # What PgBouncer before 1.21 asks for in transaction mode: no prepared
 # statements.
@@ -35,6 +37,64 @@ class Psycopg(Contract, unittest.TestCase):
 
     def test_a_key_of_unknown_type_sells_as_text(self):
         self.assertEqual(shop.sell(self.connection, "1", 1), 99)
+
+    def taken(self, order_id, product_id, qty):
+        """Its time is over, and somebody else buys what was held."""
+        psql("UPDATE shop_product_hold SET expires_at = '2020-01-01'"
+             f" WHERE sale_id = '{order_id}'")
+        psql(f"SELECT purchase({product_id}, {qty})")
+
+    def fails(self, expected, sqlstate, function, *args):
+        with self.assertRaises(expected) as caught:
+            function(self.connection, *args)
+        self.assertIs(type(caught.exception.__cause__), psycopg.DatabaseError)
+        self.assertEqual(caught.exception.__cause__.sqlstate, sqlstate)
+        self.assertEqual(str(caught.exception), expected.text)
+        self.assertFalse(expected.retryable)
+
+    def test_holds_and_confirms(self):
+        order_ids = 7, 2**40, "seven", uuid.uuid4()
+        for held, order_id in enumerate(order_ids, 1):
+            for _ in range(2):
+                self.assertEqual(
+                    shop.hold(self.connection, order_id, [(6, 1), (1, 2)]),
+                    {1: 100 - 2 * held, 6: 100 - held})
+            self.assertIs(shop.confirm(self.connection, order_id), True)
+            self.assertIs(shop.confirm(self.connection, order_id), False)
+        self.assertEqual(
+            psql("SELECT DISTINCT state, hold_for FROM shop_product_sale"),
+            "sold|00:15:00")
+        self.assertEqual(psql("SELECT count(DISTINCT sale_id) FROM shop_product_sale"),
+                         "4")
+
+    def test_another_cart_of_the_same_number(self):
+        shop.hold(self.connection, 7, [(1, 2)])
+        self.fails(shop.SaleIdConflictError, "SK201", shop.hold, 7, [(1, 3)])
+
+    def test_the_time_was_over(self):
+        shop.hold(self.connection, 7, [(2, 1)])
+        self.taken(7, 2, 1)
+        self.fails(shop.HoldExpiredError, "SK102", shop.confirm, 7)
+        self.fails(shop.HoldExpiredError, "SK102", shop.hold, 7, [(2, 1)])
+
+    def test_releases(self):
+        self.fails(shop.SaleNotFoundError, "SK101", shop.release, 7)
+        shop.hold(self.connection, 7, [(1, 2), (6, 1)])
+        self.assertEqual(shop.release(self.connection, 7), 3)
+        self.assertEqual(shop.release(self.connection, 7), 0)
+        self.fails(shop.SaleSettledError, "SK103", shop.confirm, 7)
+        self.assertEqual(psql("SELECT purchase_available(1)"), "100")
+
+    def test_what_needs_a_cast(self):
+        def hold(*args):
+            self.connection.execute(
+                "SELECT purchase(1, 1, sale_id => %s, hold_for => %s)", args)
+
+        hold("7", "15 minutes")
+        hold("8", timedelta(minutes=15))
+        for order_id in 9, uuid.uuid4():
+            with self.assertRaises(psycopg.errors.UndefinedFunction):
+                hold(order_id, "15 minutes")
 
     # psycopg prepares what it executed five times.
     @unittest.skipIf("POOLED" in os.environ, "PgBouncer 1.18 keeps none")

@@ -35,6 +35,22 @@ class StockGuardedError < SaleError
   TEXT = 'The stock has changed meanwhile. Look at it again.'.freeze
 end
 
+class SaleNotFoundError < SaleError
+  TEXT = 'There is no such order.'.freeze
+end
+
+class HoldExpiredError < SaleError
+  TEXT = 'Your time was over, and others have bought it.'.freeze
+end
+
+class SaleSettledError < SaleError
+  TEXT = 'It is too late for that.'.freeze
+end
+
+class SaleIdConflictError < SaleError
+  TEXT = 'There is another order of this number.'.freeze
+end
+
 class ConflictError < SaleError
   TEXT = 'Your order met another. Try again.'.freeze
 
@@ -48,6 +64,10 @@ SALE_ERRORS = {
   'SK002' => OutOfStockError,
   'SK003' => InsufficientQuantityError,
   'SK005' => StockGuardedError,
+  'SK101' => SaleNotFoundError,
+  'SK102' => HoldExpiredError,
+  'SK103' => SaleSettledError,
+  'SK201' => SaleIdConflictError,
   '55P03' => ProductBusyError,
   '40001' => ConflictError, # serialization failure
   '40P01' => ConflictError  # deadlock

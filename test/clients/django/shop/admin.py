@@ -1,10 +1,11 @@
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.db.models.functions import Now
 from django.shortcuts import redirect
 
 from . import services
-from .models import Product
+from .models import Hold, Product
 from .services import errors
 from .services.sqlstates import purchase_errors
 
@@ -63,3 +64,24 @@ class ProductAdmin(admin.ModelAdmin):
         except errors.PurchaseError as error:
             self.message_user(request, TEXTS[type(error)], messages.ERROR)
             return redirect(request.get_full_path())
+
+
+@admin.register(Hold)
+class HoldAdmin(admin.ModelAdmin):
+    """What is held now, and nothing to change: purchase does."""
+    list_display = ["sale_id", "product", "qty", "buyer", "expires_at"]
+    list_select_related = ["product"]
+    search_fields = ["sale_id", "buyer"]
+    ordering = ["expires_at"]
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).filter(expires_at__gt=Now())
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_change_permission(self, request, obj=None):
+        return False
+
+    def has_delete_permission(self, request, obj=None):
+        return False

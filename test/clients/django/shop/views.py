@@ -10,6 +10,10 @@ STATUS = {
     errors.OutOfStockError: status.HTTP_409_CONFLICT,
     errors.InsufficientQuantityError: status.HTTP_409_CONFLICT,
     errors.StockGuardedError: status.HTTP_409_CONFLICT,
+    errors.SaleNotFoundError: status.HTTP_404_NOT_FOUND,
+    errors.HoldExpiredError: status.HTTP_409_CONFLICT,
+    errors.SaleSettledError: status.HTTP_409_CONFLICT,
+    errors.SaleIdConflictError: status.HTTP_409_CONFLICT,
     errors.ProductBusyError: status.HTTP_503_SERVICE_UNAVAILABLE,
     errors.ConflictError: status.HTTP_503_SERVICE_UNAVAILABLE,
 }
@@ -21,6 +25,11 @@ class LineSerializer(serializers.Serializer):
 
 class CartLineSerializer(LineSerializer):
     product = serializers.IntegerField()
+
+
+class PaymentSerializer(serializers.Serializer):
+    payment = serializers.CharField(max_length=255)
+    order = serializers.UUIDField()
 
 
 def valid(serializer):
@@ -49,13 +58,36 @@ class OrderView(views.APIView):
         return Response({"order_line": order_line.pk})
 
 
+def cart(request):
+    lines = valid(CartLineSerializer(data=request.data, many=True, allow_empty=False))
+    return [(line["product"], line["quantity"]) for line in lines]
+
+
 class CartView(views.APIView):
     def post(self, request):
-        lines = valid(CartLineSerializer(data=request.data, many=True,
-                                         allow_empty=False))
-        remaining = services.purchase_cart(
-            [(line["product"], line["quantity"]) for line in lines])
+        return Response({"remaining": services.purchase_cart(cart(request))})
+
+
+class CheckoutView(views.APIView):
+    """The page chooses a new order_id when it is opened, and sends it each time."""
+
+    def put(self, request, order_id):
+        lines = cart(request)
+        remaining = services.retrying(lambda: services.hold(order_id, lines))
         return Response({"remaining": remaining})
+
+    def delete(self, request, order_id):
+        return Response({"released": services.cancel(order_id)})
+
+
+class PaymentView(views.APIView):
+    """The provider's webhook: it is repeated until the answer is 200."""
+
+    def post(self, request):
+        told = valid(PaymentSerializer(data=request.data))
+        payment = services.retrying(
+            lambda: services.pay(told["order"], told["payment"]))
+        return Response({"payment": payment.pk, "refund": payment.refund})
 
 
 def exception_handler(error, context):

@@ -4,7 +4,7 @@ class PurchaseError(Exception):
     """
     retryable = False
 
-    def __init__(self, product_id, requested, available=None, lines=()):
+    def __init__(self, product_id=None, requested=None, available=None, lines=()):
         self.product_id = product_id
         self.requested = requested
         self.available = available      # None if it isn't known
@@ -30,6 +30,26 @@ class InsufficientQuantityError(PurchaseError):
 class StockGuardedError(PurchaseError):
     """An object was saved with a stock that isn't the product's any more."""
     code = "stock_guarded"
+
+
+class SaleNotFoundError(PurchaseError):
+    """Nothing was held for this order."""
+    code = "sale_not_found"
+
+
+class HoldExpiredError(PurchaseError):
+    """Its time is over, and others have bought what was held."""
+    code = "hold_expired"
+
+
+class SaleSettledError(PurchaseError):
+    """It was paid, and can't be cancelled; or the reverse."""
+    code = "sale_settled"
+
+
+class SaleIdConflictError(PurchaseError):
+    """There is an order of this number, and it is another one."""
+    code = "sale_id_conflict"
 
 
 class ProductBusyError(PurchaseError):

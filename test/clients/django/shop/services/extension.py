@@ -28,7 +28,10 @@ def purchase_cart(lines):
     with connection.cursor() as cursor:
         cursor.execute("SELECT product_id, qty, outcome, remaining"
                        " FROM purchase_try_cart(%s, %s)", [product_ids, quantities])
-        rows = cursor.fetchall()
+        return cart_answer(cursor.fetchall())
+
+
+def cart_answer(rows):
     errors = [OUTCOMES[outcome](product_id, quantity, remaining)
               for product_id, quantity, outcome, remaining in rows
               if outcome in OUTCOMES]

@@ -12,10 +12,14 @@ from django.db import DatabaseError
 
 from .errors import (
     ConflictError,
+    HoldExpiredError,
     InsufficientQuantityError,
     OutOfStockError,
     ProductBusyError,
     ProductNotFoundError,
+    SaleIdConflictError,
+    SaleNotFoundError,
+    SaleSettledError,
     StockGuardedError,
 )
 
@@ -24,6 +28,10 @@ SQLSTATES = {
     "SK002": OutOfStockError,
     "SK003": InsufficientQuantityError,
     "SK005": StockGuardedError,
+    "SK101": SaleNotFoundError,
+    "SK102": HoldExpiredError,
+    "SK103": SaleSettledError,
+    "SK201": SaleIdConflictError,
     "55P03": ProductBusyError,
     "40001": ConflictError,     # serialization failure
     "40P01": ConflictError,     # deadlock

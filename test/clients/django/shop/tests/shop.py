@@ -7,13 +7,15 @@ from threading import Event, Thread
 
 from django.db import connection, transaction
 
-from ..models import Product, Seat
+from ..models import Hold, Product, Sale, Seat
 
 PEN, LAMP, CHAIR, DESK, TICKET, INK = range(1, 7)
 FRONT = uuid.UUID("5ea70000-0000-4000-8000-000000000001")
 
 
 def fill():
+    Hold.objects.all().delete()     # not Django's, so not emptied after a test
+    Sale.objects.all().delete()
     Product.objects.bulk_create([
         Product(id=PEN, name="pen", stock=100),
         Product(id=LAMP, name="lamp", stock=1),

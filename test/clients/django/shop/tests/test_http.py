@@ -1,6 +1,7 @@
 """Through HTTP, with a live server and simultaneous requests."""
 
 import json
+import uuid
 from collections import Counter
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -8,21 +9,22 @@ from urllib.request import Request, urlopen
 from django.test import LiveServerTestCase
 
 from .. import services
-from ..models import OrderLine
+from ..models import Hold, OrderLine, Payment, Sale
 from .shop import (
     CHAIR, DESK, FRONT, INK, LAMP, PEN, TICKET, Unguarded, at_the_same_time, fill,
     meanwhile, stock,
 )
+from .test_checkout import balance, lapse
 from .test_services import extension, orm
 
 
-class Http:
+class Browser:
     def setUp(self):
         fill()
 
-    def post(self, path, data):
+    def send(self, method, path, data=None):
         request = Request(self.live_server_url + path, json.dumps(data).encode(),
-                          {"Content-Type": "application/json"})
+                          {"Content-Type": "application/json"}, method=method)
         try:
             with urlopen(request) as response:
                 return response.status, json.load(response)
@@ -30,6 +32,11 @@ class Http:
             with error:
                 return error.code, json.load(error)
 
+    def post(self, path, data):
+        return self.send("POST", path, data)
+
+
+class Http(Browser):
     def test_sells_over_http(self):
         self.assertEqual(self.post(f"/products/{PEN}/purchase", {"quantity": 3}),
                          (200, {"product": PEN, "remaining": 97}))
@@ -93,3 +100,130 @@ class OrmHttp(Unguarded, Http, LiveServerTestCase):
 @extension
 class ExtensionHttp(Http, LiveServerTestCase):
     tap_suffix = " (purchase)"
+
+
+class Checkouts(Browser, LiveServerTestCase):
+    def hold(self, order, product, quantity):
+        return self.patiently("PUT", f"/checkouts/{order}",
+                              [{"product": product, "quantity": quantity}])
+
+    def pay(self, order, payment):
+        return self.patiently("POST", "/payments",
+                              {"order": str(order), "payment": payment})
+
+    def patiently(self, *request):
+        """As a page does: what is busy is sent again."""
+        while True:
+            status, body = self.send(*request)
+            if not body.get("retryable"):
+                return status, body.get("error") or body
+
+    def test_a_checkout_over_http(self):
+        order = uuid.uuid4()
+        for _ in range(2):
+            self.assertEqual(self.hold(order, PEN, 2), (200, {"remaining": {"1": 98}}))
+        self.assertEqual(self.hold(order, PEN, 3), (409, "sale_id_conflict"))
+        for _ in range(2):
+            self.assertEqual(self.pay(order, "pay_1"),
+                             (200, {"payment": "pay_1", "refund": False}))
+        self.assertEqual(self.send("DELETE", f"/checkouts/{order}")[1]["error"],
+                         "sale_settled")
+        self.assertEqual(balance(PEN), (98, 0, 2, 100))
+
+    def test_a_cancelled_checkout_over_http(self):
+        order = uuid.uuid4()
+        url = f"/checkouts/{order}"
+        self.assertEqual(self.send("DELETE", url)[0], 404)
+        self.assertEqual(self.pay(order, "pay_1"), (404, "sale_not_found"))
+        self.hold(order, PEN, 2)
+        for released in 2, 0:
+            self.assertEqual(self.send("DELETE", url), (200, {"released": released}))
+        self.assertEqual(self.pay(order, "pay_1"),
+                         (200, {"payment": "pay_1", "refund": True}))
+        self.assertEqual(balance(PEN), (100, 0, 0, 100))
+
+    def test_a_payment_that_is_too_late_over_http(self):
+        order = uuid.uuid4()
+        self.hold(order, LAMP, 1)
+        lapse(order)
+        services.purchase(LAMP, 1)
+        self.assertEqual(self.hold(order, LAMP, 1), (409, "hold_expired"))
+        self.assertEqual(self.pay(order, "pay_1"),
+                         (200, {"payment": "pay_1", "refund": True}))
+
+    def test_twenty_checkouts_for_ten_units(self):
+        def check_out():
+            order = uuid.uuid4()
+            held = self.hold(order, TICKET, 1)
+            if held[0] != 200:
+                return held
+            return self.pay(order, f"pay_{order}")[1]["refund"]
+
+        self.assertEqual(Counter(map(str, at_the_same_time(20, check_out))),
+                         {"False": 10, "(409, 'out_of_stock')": 10})
+        self.assertEqual(balance(TICKET), (0, 0, 10, 10))
+        self.assertEqual(OrderLine.objects.count(), 10)
+
+    def test_every_request_is_sent_three_times(self):
+        orders = [uuid.uuid4() for _ in range(8)] * 3
+        again = iter(orders)
+        held = at_the_same_time(24, lambda: self.hold(next(again), TICKET, 2))
+        self.assertEqual({status for status, _ in held}, {200, 409})
+        self.assertEqual(balance(TICKET), (0, 10, 0, 10))
+        winners = [order for order in orders if Sale.objects.filter(sale_id=order)]
+        self.assertEqual(len(winners), 15)
+        self.assertEqual(Counter(status for status, _ in held), {200: 15, 409: 9})
+
+        again = iter(winners)
+
+        def pay():
+            order = next(again)
+            return self.pay(order, f"pay_{order}")[1]["refund"]
+
+        self.assertEqual(at_the_same_time(15, pay), [False] * 15)
+        self.assertEqual(balance(TICKET), (0, 0, 10, 10))
+        self.assertEqual((OrderLine.objects.count(), Payment.objects.count()), (5, 5))
+
+    def test_two_payments_at_the_same_time(self):
+        order = uuid.uuid4()
+        self.hold(order, PEN, 1)
+        payments = iter(range(10))
+
+        def pay():
+            return self.pay(order, f"pay_{next(payments)}")[1]["refund"]
+
+        self.assertEqual(Counter(at_the_same_time(10, pay)), {False: 1, True: 9})
+        self.assertEqual(balance(PEN), (99, 0, 1, 100))
+        self.assertEqual(OrderLine.objects.count(), 1)
+
+    # What is paid is paid for good; what is cancelled is paid back.
+    def test_paid_and_cancelled_at_the_same_time(self):
+        for number in range(5):
+            order = uuid.uuid4()
+            self.hold(order, PEN, 1)
+            requests = iter([lambda: self.pay(order, f"pay_{order}"),
+                             lambda: self.send("DELETE", f"/checkouts/{order}")])
+            at_the_same_time(2, lambda: next(requests)())
+            refund = Payment.objects.get(order_id=order).refund
+            state = Sale.objects.get(sale_id=order).state
+            self.assertIn((refund, state), [(False, "sold"), (True, "released")])
+        self.assertEqual(balance(PEN)[1::2], (0, 100))
+
+    # Each lapses at once, so that buyers take from buyers, and some pay too late.
+    def test_holds_that_lapse_while_others_buy(self):
+        def check_out():
+            order = uuid.uuid4()
+            if self.hold(order, TICKET, 3)[0] != 200:
+                return "sold out"
+            lapse(order)
+            self.hold(uuid.uuid4(), TICKET, 3)      # by one who never pays
+            return "refund" if self.pay(order, f"pay_{order}")[1]["refund"] else "sold"
+
+        answers = Counter(at_the_same_time(12, check_out))
+        sold = balance(TICKET)[2]
+        self.assertEqual(balance(TICKET)[3], 10)
+        self.assertEqual(answers["sold"], sold // 3)
+        self.assertEqual(OrderLine.objects.count(), sold // 3)
+        self.assertEqual(Payment.objects.filter(refund=True).count(), answers["refund"])
+        self.assertFalse(Hold.objects.filter(
+            sale_id__in=Sale.objects.exclude(state="held").values("sale_id")).exists())
