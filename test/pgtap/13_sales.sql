@@ -157,7 +157,7 @@ SELECT refuses($$ SELECT purchase(1, 2, sale_id => 'cart-1', hold_for => '15 min
 SELECT is(purchase(1, 2, sale_id => 'cart-1', hold_for => '900 seconds', buyer => 'ann'),
     8::bigint, 'an interval may be written in another way');
 SELECT refuses($$ SELECT purchase_release('cart-1') $$, 'SK103',
-    'What is sold can''t be released.', 'shop_product.', 'what is sold cannot be released');
+    'What is sold is no longer held.', 'shop_product.', 'what is sold cannot be released');
 SELECT refuses($$ SELECT purchase_release('cart-1', 1, 1) $$, 'SK103', 'nor in part');
 SELECT refuses($$ SELECT purchase_extend('cart-1', '1 hour') $$, 'SK103', 'nor extended');
 SELECT is(stock_of(1), 8::bigint, 'nothing came back');
@@ -193,7 +193,7 @@ SELECT refuses($$ SELECT purchase_confirm('cart-3') $$, 'SK102',
     'Product 3 has 0 in stock, 1 was requested.', 'shop_product.stock',
     'paid too late: the money is to be paid back');
 SELECT is((message, hint)::text, '("the hold of sale ""cart-3"" has expired",'
-    '"What was paid for it is to be paid back. To buy again takes a new id.")',
+    '"Pay back what was paid for it. To buy again takes a new id.")',
     'as the hint says')
 FROM error_of($$ SELECT purchase_confirm('cart-3') $$);
 SELECT refuses($$ SELECT purchase_extend('cart-3', '1 hour') $$, 'SK102',

@@ -179,7 +179,7 @@ FROM unnest('{sale_table => ''shop_product'',hold_table => ''shop_product'',
 CREATE TABLE shop_product_sale (id int);
 SELECT is((code, message, detail, hint)::text,
     ('42P07', 'relation "shop_product_sale" already exists',
-     'It cannot keep the sales of table "shop_product": It needs a column "sale_id" of type text with collation "C".',
+     'It cannot keep the sales of table "shop_product", as it has no column "sale_id" of type text with collation "C".',
      'Give the table another name: SELECT purchase_keep_sales(''public.shop_product'', sale_table => ''...'');')::text,
     'the error says how')
 FROM error_of($$ SELECT purchase_keep_sales('shop_product') $$);
@@ -337,8 +337,8 @@ SELECT is(after('ALTER TABLE shop_product_sale DROP CONSTRAINT shop_product_sale
 SAVEPOINT whole;
 ALTER TABLE shop_product_hold DROP expires_at;
 SELECT is((code, message, detail, hint)::text,
-    ('55000', 'table "shop_product_hold" cannot keep the holds of table "shop_product"',
-     'It needs a column "expires_at" of type timestamp with time zone.',
+    ('55000', 'table "shop_product" cannot keep its holds',
+     'Table "shop_product_hold" has no column "expires_at" of type timestamp with time zone.',
      'Mend it, or choose other tables: SELECT purchase_keep_sales(''shop_product'', sale_table => ..., hold_table => ...);')::text,
     'the error says what is missing')
 FROM error_of($$ SELECT purchase_confirm('held') $$);
@@ -351,7 +351,7 @@ ROLLBACK TO whole;
 
 -- To detach leaves the tables, but no units in them.
 SELECT refuses($$ SELECT purchase_detach('shop_product') $$, '55000',
-    'Table "shop_product_hold" has the units that were taken out of its stock for them.',
+    'Lines of sales that hold units of its stock: 1.',
     'shop_product.', 'a table that has holds is not detached');
 SELECT is(hint, 'Confirm or release them first.', 'the hint says what to do first')
 FROM error_of($$ SELECT purchase_detach('shop_product') $$);
