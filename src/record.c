@@ -297,6 +297,9 @@ record_lock(Cart *cart, Record *record)
  * Does a snapshot see the first line of the cart's sale?  This is asked for every new
  * sale, mostly in vain, so without SPI.  A dirty snapshot sees what is not yet
  * committed, too: then *xid is the transaction that has inserted it.
+ *
+ * But a dirty snapshot can miss a row that is being updated: the old version is gone when
+ * it comes there, and the new one was not yet in the index.
  */
 static bool
 sees_first_line(Cart *cart, Snapshot snapshot, TransactionId *xid)
@@ -454,6 +457,7 @@ record_claim(Cart *cart, bool wait)
 	LOCKTAG    *tag = &sale->claim;
 	SnapshotData dirty;
 	TransactionId xid;
+	bool		taken;
 
 	if (!sale->claimed)
 	{
@@ -472,16 +476,18 @@ record_claim(Cart *cart, bool wait)
 	}
 
 	InitDirtySnapshot(dirty);
-	while (sees_first_line(cart, &dirty, &xid))
+	while (sees_first_line(cart, &dirty, &xid) && TransactionIdIsValid(xid))
 	{
-		if (!TransactionIdIsValid(xid) ||
-			TransactionIdIsCurrentTransactionId(xid))
-			return CLAIM_TAKEN;
 		if (!wait)
 			return CLAIM_BUSY;
 		XactLockTableWait(xid, NULL, NULL, XLTW_None);
 	}
-	return CLAIM_OK;
+
+	/* nobody has it in work: is it there? */
+	PushActiveSnapshot(GetLatestSnapshot());
+	taken = sees_first_line(cart, GetActiveSnapshot(), &xid);
+	PopActiveSnapshot();
+	return taken ? CLAIM_TAKEN : CLAIM_OK;
 }
 
 void

@@ -66,7 +66,7 @@ const SaleColumn sale_columns[] = {
 	{"created_by", TEXTOID, "NOT NULL"},
 	{"created_at", TIMESTAMPTZOID, "NOT NULL"},
 	{"settled_at", TIMESTAMPTZOID, ""},
-	{NULL}
+	{NULL, InvalidOid, NULL}
 };
 
 const SaleColumn hold_columns[] = {
@@ -76,7 +76,7 @@ const SaleColumn hold_columns[] = {
 	{"qty", INT8OID, "NOT NULL"},
 	{"buyer", TEXTOID, ""},
 	{"expires_at", TIMESTAMPTZOID, "NOT NULL"},
-	{NULL}
+	{NULL, InvalidOid, NULL}
 };
 
 /*
