@@ -111,6 +111,16 @@ class Checkout(TransactionTestCase):
         self.assertEqual(order_lines(), [(PEN, 2), (INK, 1)])
         self.assertEqual(balance(PEN), (98, 0, 2, 100))
 
+    def test_orders_what_is_left_of_a_hold(self):
+        services.hold(ORDER, [(PEN, 3), (INK, 1), (DESK, 1)])
+        with connection.cursor() as cursor:
+            for product_id, quantity in (PEN, 1), (DESK, 1):
+                cursor.execute("SELECT purchase_release(%s::text, %s, %s)",
+                               [ORDER, product_id, quantity])
+        services.confirm(ORDER)
+        self.assertEqual(order_lines(), [(PEN, 2), (INK, 1)])
+        self.assertEqual(balance(PEN), (98, 0, 2, 100))
+
     def test_SK101_no_such_order(self):
         for function in services.confirm, services.cancel:
             self.refused(SaleNotFoundError, "SK101", function, ORDER)
