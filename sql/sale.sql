@@ -93,7 +93,6 @@ SELECT purchase_extend('d1', '1 min');
 :show_state
 SELECT purchase(5, 4, sale_id => 'd1', hold_for => '1 min');
 :show_state
-SELECT purchase_release('d1');
 SELECT pg_temp.lapse('d2');
 SELECT purchase(5, 4, sale_id => 'd2', hold_for => '1 min');
 SELECT purchase(5, 5, sale_id => 'd2', hold_for => '1 min');
@@ -103,6 +102,16 @@ SELECT purchase_restock(5, 4);
 SELECT purchase_confirm('d1');
 SELECT * FROM sales WHERE product = 5;
 SELECT * FROM goods WHERE id = 5;
+
+-- what was paid back is never sold
+SELECT purchase(5, 1);
+SELECT purchase_restock(5, 2), purchase(5, 2, sale_id => 'd3', hold_for => '1 min');
+SELECT pg_temp.lapse('d3');
+SELECT purchase(5, 1);
+SELECT purchase_release('d3'), purchase_release('d3');
+SELECT purchase_confirm('d3');
+:show_state
+SELECT state, released FROM sales WHERE sale_id = 'd3';
 
 -- expired by hand
 SELECT count(*) FROM generate_series(1, 3) g, purchase_try(6, 1, sale_id => 'e' || g, hold_for => '1 min');

@@ -152,7 +152,7 @@ take_anew(Cart *cart, Record *record)
 		raise_if_hidden(cart, &cart->lines[i]);
 	if (outcome > OUTCOME_SOLD)
 		raise_hold_expired(cart, cart_detail(cart),
-						   "Pay back what was paid for it. To buy again takes a new id.");
+						   "Pay back what was paid for it, and release it, so that no later confirm sells it.");
 }
 
 /*
@@ -222,7 +222,8 @@ give_back(Cart *cart)
 
 /*
  * Give back what a sale holds.  Returns the units: 0 if that was done before, or if
- * others have taken them.
+ * others have taken them.  What they have taken is released, too: a payment that was
+ * paid back must not be sold after all by a confirm that comes twice.
  */
 int64
 sale_release(Cart *cart)
@@ -238,7 +239,7 @@ sale_release(Cart *cart)
 	take_lines(cart, &record, is_held);
 	units = give_back(cart);
 	for (int i = 0; i < record.nlines; i++)
-		if (record.lines[i].has_hold)
+		if (record.lines[i].state != SALE_RELEASED)
 			record_settle(cart, cart->sale->id, &record.lines[i], SALE_RELEASED,
 						  record.lines[i].qty);
 	cart_close(cart);

@@ -193,7 +193,7 @@ SELECT refuses($$ SELECT purchase_confirm('cart-3') $$, 'SK102',
     'Product 3 has 0 in stock, 1 was requested.', 'shop_product.stock',
     'paid too late: the money is to be paid back');
 SELECT is((message, hint)::text, '("the hold of sale ""cart-3"" has expired",'
-    '"Pay back what was paid for it. To buy again takes a new id.")',
+    '"Pay back what was paid for it, and release it, so that no later confirm sells it.")',
     'as the hint says')
 FROM error_of($$ SELECT purchase_confirm('cart-3') $$);
 SELECT refuses($$ SELECT purchase_extend('cart-3', '1 hour') $$, 'SK102',
@@ -203,7 +203,6 @@ SELECT refuses($$ SELECT purchase(3, 1, sale_id => 'cart-3', hold_for => '15 min
     'shop_product.stock', 'nor repeated');
 SELECT refuses($$ SELECT purchase_try(3, 1, sale_id => 'cart-3', hold_for => '15 minutes', buyer => 'ann') $$,
     'SK102', 'purchase_try raises this, too');
-SELECT is(purchase_release('cart-3'), 0::bigint, 'there is nothing to be released');
 SELECT is(sale('cart-3'), '1 of 3 expired', 'none of these changed it');
 SELECT is(stock_of(3), 0::bigint, 'nor the stock');
 SELECT purchase_restock(3, 2);
@@ -213,6 +212,13 @@ SELECT is(purchase_confirm('cart-3'), true, 'but what is paid is taken anew');
 SELECT is(sale('cart-3'), '1 of 3 sold', 'sold');
 SELECT is(stock_of(3), 1::bigint, 'out of the stock');
 SELECT is(purchase_confirm('cart-3'), false, 'once');
+SELECT purchase(3, 1, sale_id => 'cart-3b', hold_for => '15 minutes');
+UPDATE shop_product_hold SET expires_at = 'epoch' WHERE sale_id = 'cart-3b';
+SELECT purchase(3, 1);
+SELECT is(purchase_release('cart-3b'), 0::bigint, 'paid back: there is nothing to be released');
+SELECT purchase_restock(3, 1);
+SELECT refuses($$ SELECT purchase_confirm('cart-3b') $$, 'SK103',
+    'but then the sale is over, whatever comes into stock');
 SELECT is(stock_of(3), 1::bigint, 'only');
 SELECT restart();
 
