@@ -1,0 +1,895 @@
+# Sessions sell and hold with ids, confirm, release, extend, let holds lapse and expire
+# them, at random, on few products with little stock: with ids that many of them use at
+# a time, repeated and with other arguments, single and in carts, next to sales without
+# an id, in and out of transactions, with savepoints and rollbacks, at all isolation
+# levels and with both engines.  Backends are terminated, and the server crashes.
+#
+# What the clients were told is compared with the tables whenever all are done: the
+# books balance to the unit, no id is lost, sold twice or sold unasked, nothing is left
+# locked, and what is there can be sold.  Rounds of transactions that make one call each
+# have no deadlock.
+#
+# RANDOM_SECONDS says for how long (15), RANDOM_SEED repeats what is generated.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::Bin;
+use IPC::Run;
+use List::Util qw(sum0 uniq);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Shop;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+my $seconds = $ENV{RANDOM_SECONDS} || 15;
+my $seed = $ENV{RANDOM_SEED} // int(rand(1_000_000));
+my $sessions = 8;
+my $scripts = 2;    # of a session, each by a connection of its own
+my $transactions = 150;    # of a script
+my $ids = 200;    # of a round
+my $products = 8;
+my $plenty = 1;    # this product never runs out
+my $lapsed = 2;    # nor does this one, but its units are in lapsed holds
+
+srand($seed);
+note "RANDOM_SEED=$seed";
+
+my $node = new_node('shop',
+	conf => 'deadlock_timeout = 20ms
+log_min_messages = log
+restart_after_crash = on');
+my $dir = $node->basedir;
+create_shop($node, $products, 0);
+$node->safe_psql(
+	'postgres', qq(
+CREATE EXTENSION amcheck;
+SELECT purchase_keep_sales('product');
+ALTER TABLE order_line ADD call text;
+UPDATE product SET stock = CASE id WHEN $plenty THEN 10000000 WHEN $lapsed THEN 0 ELSE 12 END;
+UPDATE product SET initial = stock;
+DROP VIEW books;
+CREATE VIEW held AS
+	SELECT h.*, LEAST(h.qty, s.qty - s.released) AS units, expires_at <= now() AS has_lapsed
+	FROM product_hold AS h JOIN product_sale AS s USING (sale_id, line)
+	WHERE s.state = 'held';
+CREATE VIEW books AS
+	SELECT id, initial, stock,
+		(SELECT COALESCE(sum(units), 0) FROM held WHERE product_id = id) AS held,
+		(SELECT COALESCE(sum(qty - released), 0) FROM product_sale
+			WHERE state = 'sold' AND product_id = id) AS sold,
+		(SELECT COALESCE(sum(qty), 0) FROM order_line
+			WHERE outcome IN ('sold', 'restocked') AND product_id = id) AS ordered
+	FROM product;
+CREATE VIEW wrong_books AS
+	SELECT * FROM books WHERE initial <> stock + held + sold + ordered OR stock < 0;
+CREATE ROLE buyer;
+GRANT SELECT, UPDATE (stock) ON product TO buyer;
+GRANT SELECT, INSERT ON order_line TO buyer;
+));
+
+sub pick { return $_[ rand @_ ] }
+
+# ----------------------------------------------------------------
+# What is called
+# ----------------------------------------------------------------
+
+# id => what it is to sell
+my %sale;
+
+sub new_sale
+{
+	my ($id) = @_;
+	my $n = pick(1, 1, 1, 2, 3);
+
+	return $sale{$id} = {
+		id => $id,
+		products => [ map { 1 + int(rand($products)) } 1 .. $n ],
+		qtys => [ map { pick(1, 1, 2, 3) } 1 .. $n ],
+		hold => pick(0, 1, 1),
+		buyer => pick('', 'ann', 'bob')
+	};
+}
+
+# The same id with another argument.
+sub changed
+{
+	my ($sale) = @_;
+	my %other = %$sale;
+	my @change = (
+		sub { $other{qtys} = [ $sale->{qtys}[0] + 1, @{ $sale->{qtys} }[ 1 .. $#{ $sale->{qtys} } ] ] },
+		sub { $other{products} = [ map { 1 + $_ % $products } @{ $sale->{products} } ] },
+		sub { $other{hold} = !$sale->{hold} },
+		sub { $other{buyer} = $sale->{buyer} . 'x' });
+
+	pick(@change)->();
+	return \%other;
+}
+
+# The arguments, as the sale table shows them.
+sub request
+{
+	my ($sale) = @_;
+	my %qty;
+
+	$qty{ $sale->{products}[$_] } += $sale->{qtys}[$_]
+	  foreach 0 .. $#{ $sale->{products} };
+	return join('|',
+		join(',', map { "$_ $qty{$_}" } sort { $a <=> $b } keys %qty),
+		$sale->{hold} ? 't' : 'f', $sale->{buyer});
+}
+
+# Each returns the words that came out, and what remains of which product.
+sub sale_sql
+{
+	my ($sale) = @_;
+	my ($product, $qty) = ($sale->{products}[0], $sale->{qtys}[0]);
+	my $cart = sprintf('ARRAY[%s], ARRAY[%s]',
+		join(',', @{ $sale->{products} }),
+		join(',', @{ $sale->{qtys} }));
+	my $options = "sale_id => '$sale->{id}'";
+	my @calls = (
+		sub { "SELECT 'done', string_agg(product_id || ' ' || remaining, ',' ORDER BY product_id::int) FROM purchase_cart($cart, $options)" },
+		sub { "SELECT string_agg(outcome, ',' ORDER BY product_id::int), string_agg(product_id || ' ' || remaining, ',' ORDER BY product_id::int) FROM purchase_try_cart($cart, $options)" });
+
+	$options .= ", hold_for => '1 hour'" if $sale->{hold};
+	$options .= ", buyer => '$sale->{buyer}'" if $sale->{buyer} ne '';
+	push @calls,
+	  (
+		sub { "SELECT 'done', '$product ' || purchase($product, $qty, $options)" },
+		sub { "SELECT outcome, '$product ' || remaining FROM purchase_try($product, $qty, $options)" }
+	  ) if @{ $sale->{products} } == 1;
+	return pick(@calls)->();
+}
+
+my $call_count = 0;
+
+sub order
+{
+	my ($values, $call) = @_;
+
+	return "INSERT INTO order_line (call, product_id, qty, outcome) SELECT $call, $values RETURNING outcome";
+}
+
+sub plain_sql
+{
+	my ($call) = @_;
+	my ($a, $b) = map { 1 + int(rand($products)) } 1 .. 2;
+	my $qty = pick(1, 1, 2, 3);
+
+	return order(
+		pick(
+			"$a, $qty, outcome FROM purchase_try($a, $qty)",
+			"$a, $qty, 'sold' FROM purchase($a, $qty)",
+			"product_id::int, qty, outcome FROM purchase_try_cart(ARRAY[$a, $b], ARRAY[$qty, 1])",
+			"product_id::int, qty, 'sold' FROM purchase_cart(ARRAY[$a, $b], ARRAY[1, $qty])"
+		),
+		$call);
+}
+
+sub restock_sql
+{
+	my ($call) = @_;
+	my ($product, $qty) = (1 + int(rand($products)), pick(1, 2, 4));
+
+	return order("$product, -$qty, 'restocked' FROM purchase_restock($product, $qty)",
+		$call);
+}
+
+# Errors that a call may raise, but for those of transactions.
+my %may_raise = (
+	sale => [ 'SK002', 'SK003', '55P03', 'SK102', 'SK103', 'SK201' ],
+	plain => [ 'SK002', 'SK003', '55P03' ],
+	# to take units anew, it may have to skip holds
+	confirm => [ 'SK101', 'SK102', 'SK103', '55P03' ],
+	release => [ 'SK101', 'SK103' ],
+	part => [ 'SK101', 'SK103', '22023' ],
+	extend => [ 'SK101', 'SK102', 'SK103' ]);
+
+my @kinds = (
+	('sale') x 34, ('changed') x 3, ('confirm') x 13, ('release') x 5,
+	('part') x 6, ('extend') x 5, ('lapse') x 10, ('expire') x 3,
+	('plain') x 10, ('restock') x 7, ('audit') x 1);
+
+# A call for this sale, or one that needs no sale.
+sub new_call
+{
+	my ($sale, $is_owner) = @_;
+	my %call = (kind => pick(@kinds), sale => $sale, number => ++$call_count);
+	my $id = $sale->{id};
+
+	$call{kind} = 'sale'
+	  if $call{kind} =~ /lapse|audit/ && !$is_owner;
+	if ($call{kind} eq 'changed')
+	{
+		$call{kind} = 'sale';
+		$call{sale} = changed($sale);
+	}
+	$call{sql} =
+		$call{kind} eq 'sale' ? sale_sql($call{sale})
+	  : $call{kind} eq 'confirm' ? "SELECT purchase_confirm('$id')"
+	  : $call{kind} eq 'release' ? "SELECT purchase_release('$id')"
+	  : $call{kind} eq 'part'
+	  ? "SELECT purchase_release('$id', $sale->{products}[0], " . pick(1, 1, 2) . ')'
+	  : $call{kind} eq 'extend' ? "SELECT purchase_extend('$id', '1 hour') > now()"
+	  : $call{kind} eq 'lapse'
+	  ? "UPDATE product_hold SET expires_at = '2000-01-01' WHERE sale_id = '$id' AND line = " . pick(1, 1, 2)
+	  : $call{kind} eq 'expire' ? 'SELECT purchase_expire(' . pick(1, 2, 3, 'NULL') . ') >= 0'
+	  : $call{kind} eq 'plain' ? plain_sql($call{number})
+	  : $call{kind} eq 'restock' ? restock_sql($call{number})
+	  : 'SELECT * FROM wrong_books';
+	return \%call;
+}
+
+# A transaction, as a list of statements.
+sub new_transaction
+{
+	my ($next_sale, $is_owner, $one_call) = @_;
+	my $call = sub { new_call($next_sale->(), $is_owner) };
+	my $plain = sub { { kind => $_[0], sql => $_[1] // $_[0] } };
+	my @statements;
+
+	return [ $call->() ] if rand() < ($one_call ? 0.6 : 0.3);
+	push @statements, $plain->('BEGIN'), $call->();
+	if (!$one_call)
+	{
+		push @statements, $call->() if rand() < 0.4;
+		if (rand() < 0.5)
+		{
+			push @statements, $plain->('SAVEPOINT', 'SAVEPOINT s'), $call->(),
+			  pick($plain->('ROLLBACK TO', 'ROLLBACK TO s'),
+				$plain->('RELEASE', 'RELEASE s'));
+			push @statements, $call->() if rand() < 0.5;
+		}
+	}
+	push @statements, $plain->(pick('COMMIT', 'COMMIT', 'COMMIT', 'ROLLBACK'));
+	return \@statements;
+}
+
+# What a connection runs.
+sub new_script
+{
+	my ($name, $next_sale, $one_call) = @_;
+	my %script = (
+		out => "$dir/$name.out",
+		file => "$dir/$name.sql",
+		one_call => $one_call,
+		engine => pick('auto', 'sql'),
+		isolation =>
+		  pick('read committed', 'read committed', 'repeatable read', 'serializable'));
+	my $is_owner = rand() < 0.5;
+	my $text = "SET purchase.engine = $script{engine};
+SET default_transaction_isolation = '$script{isolation}';
+SET purchase.lock_wait = " . pick(0, "'5ms'", -1) . ';
+SET purchase.early_release = ' . pick('on', 'local', 'off') . ";\n";
+
+	$text .= "SET ROLE buyer;\n" unless $is_owner;
+	foreach my $i (0 .. $transactions - 1)
+	{
+		my $transaction =
+		  new_transaction(sub { $next_sale->($i / $transactions) },
+			$is_owner, $one_call);
+
+		push @{ $script{transactions} }, $transaction;
+		$text .= "\\echo >\n"
+		  . join('', map { "$_->{sql};\n\\echo ! :SQLSTATE :LAST_ERROR_MESSAGE\n" }
+			  @$transaction);
+	}
+	append_to_file($script{file}, $text);
+	return \%script;
+}
+
+# ----------------------------------------------------------------
+# What was answered
+# ----------------------------------------------------------------
+
+# Of an id: what was acknowledged, and whether something was that nobody has heard of,
+# as the connection was lost.
+my %told;
+my %order_told;
+my %order_maybe;
+
+my $all_released = qr/^released(,released)*$/;
+
+# What errors have said of an id in this round: it is there, sold, ...
+my @claims;
+
+# Everything that is wrong, with what belongs to it.
+my @wrong;
+
+# How often what came out of a call.
+my %seen;
+
+sub wrong
+{
+	my ($script, $statement, @what) = @_;
+
+	push @wrong,
+	  join(' ', @what, "$script->{engine}, $script->{isolation}:", $statement->{sql});
+	return;
+}
+
+# The answers of a script: for each transaction those of its statements, as far as it
+# got.
+sub read_answers
+{
+	my ($script) = @_;
+	my (@transactions, @lines);
+
+	foreach (split /\n/, -e $script->{out} ? slurp_file($script->{out}) : '')
+	{
+		if (/^>$/)
+		{
+			push @transactions, [];
+		}
+		elsif (/^! (\S+) ?(.*)$/)
+		{
+			push @{ $transactions[-1] },
+			  { state => $1, message => $2, lines => [@lines] };
+		}
+		else
+		{
+			push @lines, $_;
+			next;
+		}
+		@lines = ();
+	}
+	return @transactions;
+}
+
+sub check_error
+{
+	my ($script, $statement, $answer, $alone) = @_;
+	my $kind = $statement->{kind};
+	my ($state, $message) = @{$answer}{ 'state', 'message' };
+	my @may = @{ $may_raise{$kind} // [] };
+
+	$seen{ $script->{engine} }{"$kind $state"}++;
+	push @may, '40001' if $script->{isolation} ne 'read committed';
+	push @may, '40P01' if !$script->{one_call};
+	push @may, '25P02', '3B001' if !$alone;
+	# see finish_pgbench()
+	return if $message =~ /new multixact has more than one updating member/;
+	wrong($script, $statement, "raised $state, $message:")
+	  unless grep { $_ eq $state } @may;
+
+	# an error tells of others only where the transaction itself has done nothing
+	return if !$alone;
+	push @claims,
+	  [
+		$script, $statement,
+		$state eq 'SK102' ? qr/expired|sold|released/
+		: $message =~ /is sold already/ ? qr/sold/
+		: $message =~ /is released already/ ? $all_released
+		: qr/./
+	  ] if $state =~ /^SK(102|103|201)$/;
+	wrong($script, $statement, "$state, but there is plenty:")
+	  if $state =~ /^SK00[23]$/ && !grep { $_ > $lapsed } @{ $statement->{sale}{products} // [] }
+	  and $kind eq 'sale';
+	return;
+}
+
+# What a call of a committed transaction has answered.
+sub check_answer
+{
+	my ($script, $call, $answer) = @_;
+	my ($kind, $id) = ($call->{kind}, $call->{sale}{id});
+	my $line = $answer->{lines}[0] // '';
+	my ($outcome, $remaining) = split /\|/, $line;
+
+	if ($kind eq 'audit')
+	{
+		wrong($script, $call, "@{$answer->{lines}}") if $line ne '';
+	}
+	elsif ($kind eq 'sale')
+	{
+		$seen{ $script->{engine} }{"sale $_"}++ foreach split /,/, $outcome;
+		return if $outcome !~ /^(done|sold|held)/;
+		my $request = request($call->{sale});
+		my $told = $told{$id};
+
+		wrong($script, $call, "answered $outcome:")
+		  if $outcome ne 'done'
+		  && grep { $_ ne ($call->{sale}{hold} ? 'held' : 'sold') } split /,/,
+		  $outcome;
+		if (defined $told->{request})
+		{
+			$seen{ $script->{engine} }{"sale repeated"}++;
+			wrong($script, $call, "sold twice: $request, $remaining instead of $told->{request}, $told->{remaining}:")
+			  if $told->{request} ne $request || $told->{remaining} ne $remaining;
+		}
+		@{ $told{$id} }{ 'request', 'remaining' } = ($request, $remaining);
+	}
+	elsif ($kind eq 'confirm')
+	{
+		$seen{ $script->{engine} }{"confirm $line"}++;
+		$told{$id}{sold} = 1;
+		wrong($script, $call, 'confirmed twice:')
+		  if $line eq 't' && $told{$id}{confirmed}++;
+	}
+	elsif ($kind eq 'release' || $kind eq 'part')
+	{
+		$seen{ $script->{engine} }{ "$kind " . ($line > 0 ? 'some' : 'none') }++;
+		$told{$id}{released} += $line;
+		$told{$id}{all_released} = 1 if $kind eq 'release';
+	}
+	elsif ($kind eq 'extend' || $kind eq 'expire')
+	{
+		$seen{ $script->{engine} }{$kind}++;
+		wrong($script, $call, "answered $line:") if $line ne 't';
+	}
+	elsif ($kind eq 'plain' || $kind eq 'restock')
+	{
+		$order_told{ $call->{number} } = 1;
+		$seen{ $script->{engine} }{"$kind $_"}++
+		  foreach grep { !/^INSERT/ } @{ $answer->{lines} };
+	}
+	return;
+}
+
+# The words of the try functions need no commit to be true.
+sub check_refusal
+{
+	my ($script, $call, $answer) = @_;
+	my ($outcomes) = split /\|/, $answer->{lines}[0] // '';
+
+	return if $call->{kind} ne 'sale' || $outcomes !~ /out_of_stock|insufficient/;
+	my @products = uniq(sort { $a <=> $b } @{ $call->{sale}{products} });
+	my @outcomes = split /,/, $outcomes;
+	wrong($script, $call, "$outcomes, but there is plenty:")
+	  if grep {
+		$outcomes[$_] =~ /out_of_stock|insufficient/ && $products[$_] <= $lapsed
+	  } 0 .. $#products;
+	return;
+}
+
+sub check_transaction
+{
+	my ($script, $statements, $answers) = @_;
+	my $alone = 1 == grep { $_->{sale} } @$statements;
+	my $began = $statements->[0]{kind} eq 'BEGIN';
+	my @done;
+	my $mark = 0;
+
+	foreach my $i (0 .. $#$statements)
+	{
+		my ($statement, $answer) = ($statements->[$i], $answers->[$i]);
+		my $kind = $statement->{kind};
+
+		if (!$answer)
+		{
+			foreach (grep { $_->{sale} } @$statements)
+			{
+				$told{ $_->{sale}{id} }{maybe} = 1;
+				$order_maybe{ $_->{number} } = 1;
+			}
+			return;
+		}
+		if ($answer->{state} ne '00000')
+		{
+			check_error($script, $statement, $answer, $alone);
+			return if !$began;
+		}
+		elsif ($statement->{sale})
+		{
+			push @done, [ $statement, $answer ];
+			check_refusal($script, $statement, $answer);
+		}
+		elsif ($kind eq 'SAVEPOINT')
+		{
+			$mark = @done;
+		}
+		elsif ($kind eq 'ROLLBACK TO')
+		{
+			splice(@done, $mark);
+		}
+	}
+	check_answer($script, @$_)
+	  foreach !$began || ($answers->[-1]{lines}[0] // '') eq 'COMMIT' ? @done : ();
+	return;
+}
+
+# ----------------------------------------------------------------
+# All are done: is everything as they were told?
+# ----------------------------------------------------------------
+
+# id => what the table had at the last quiet point
+my %known;
+
+sub sales
+{
+	my %found;
+
+	foreach (
+		split /\n/,
+		$node->safe_psql(
+			'postgres', q(
+SELECT sale_id, string_agg(product_id || ' ' || qty, ',' ORDER BY line),
+	hold_for IS NOT NULL, COALESCE(buyer, ''),
+	string_agg(product_id || ' ' || remaining, ',' ORDER BY line),
+	string_agg(state, ',' ORDER BY line), sum(released)
+FROM product_sale GROUP BY sale_id, hold_for, buyer)))
+	{
+		my ($id, @columns) = split /\|/, $_, -1;
+
+		push @wrong, "$id is two sales" if $found{$id};
+		$found{$id} = {
+			request => join('|', @columns[ 0 .. 2 ]),
+			remaining => $columns[3],
+			states => $columns[4],
+			released => $columns[5]
+		};
+	}
+	return \%found;
+}
+
+# What may become of a line's state.
+sub may_become
+{
+	my ($old, $new) = @_;
+
+	return
+	  $old eq $new
+	  || $old eq 'held'
+	  || ($old eq 'expired' && $new =~ /^(sold|released)$/);
+}
+
+sub check_sale
+{
+	my ($id, $sale, $told, $before) = @_;
+
+	return "$id is lost" if !$sale && ($before || $told->{request});
+	return () if !$sale;
+	return "$id was sold, but nobody was told"
+	  if !defined $told->{request} && !$told->{maybe};
+	return "$id was sold otherwise: $sale->{request}, $sale->{remaining}"
+	  if defined $told->{request}
+	  && ( $told->{request} ne $sale->{request}
+		|| $told->{remaining} ne $sale->{remaining});
+	return "$id is not sold" if $told->{sold} && $sale->{states} !~ /sold/;
+	return "$id is still held" if $told->{sold} && $sale->{states} =~ /held/;
+	return "$id was sold, but nobody has confirmed it"
+	  if $sale->{states} =~ /sold/
+	  && $sale->{request} =~ /\|t\|/
+	  && !$told->{confirmed}
+	  && !$told->{maybe};
+	return "$id is not released"
+	  if $told->{all_released} && $sale->{states} !~ $all_released;
+	# with all, what others had taken is released, too
+	return "$id has $sale->{released} units released"
+	  if $sale->{released} < ($told->{released} // 0)
+	  || ( $sale->{released} > ($told->{released} // 0)
+		&& !$told->{all_released}
+		&& !$told->{maybe});
+	if ($before)
+	{
+		my @new = split /,/, $sale->{states};
+
+		return "$id was $before->{request}, $before->{states}"
+		  if $before->{request} ne $sale->{request}
+		  || grep { !may_become($_, shift @new) } split /,/, $before->{states};
+	}
+	return ();
+}
+
+sub check_sales
+{
+	my $sales = sales();
+
+	foreach my $id (sort(uniq(keys %told, keys %$sales)))
+	{
+		my @what = check_sale($id, $sales->{$id}, $told{$id} // {}, $known{$id});
+
+		push @wrong, "@what, now " . ($sales->{$id}{states} // '') if @what;
+	}
+	foreach (@claims)
+	{
+		my ($script, $statement, $state) = @$_;
+		my $is = $sales->{ $statement->{sale}{id} }{states} // '';
+
+		wrong($script, $statement, "is '$is' and not as the error has said:")
+		  if $is !~ $state;
+	}
+	%known = %$sales;
+	@claims = ();
+	return;
+}
+
+sub check_orders
+{
+	my %found = map { $_ => 1 } split /\n/,
+	  $node->safe_psql('postgres',
+		'SELECT DISTINCT call FROM order_line WHERE call IS NOT NULL');
+
+	push @wrong, map { "order $_ is lost" } grep { !$found{$_} } keys %order_told;
+	push @wrong, map { "order $_ is there, but nobody was told" }
+	  grep { !$order_told{$_} && !$order_maybe{$_} } keys %found;
+	$order_told{$_} = 1 foreach keys %found;
+	return;
+}
+
+sub is_empty
+{
+	my ($query, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	is($node->safe_psql('postgres', $query), '', $name);
+	return;
+}
+
+# All that is available can be sold, and not one more, nothing is busy, and the other
+# way round.
+sub check_stock
+{
+	my ($title) = @_;
+
+	foreach my $engine ('auto', 'sql')
+	{
+		is_empty(
+			"BEGIN;
+SET LOCAL purchase.engine = $engine;
+SELECT id, stock, lapsed, n, more, rest
+FROM (SELECT id, stock, (SELECT COALESCE(sum(units), 0) FROM held WHERE has_lapsed AND product_id = id) AS lapsed,
+		purchase_available(id) AS n FROM product) AS p,
+	purchase_try(id, n + 1) AS t (more, rest)
+WHERE n <> stock + lapsed OR rest <> n
+	OR more <> CASE WHEN n > 0 THEN 'insufficient_quantity' ELSE 'out_of_stock' END;
+SELECT id, n, outcome FROM (SELECT id, purchase_available(id) AS n FROM product) AS p,
+	purchase_try(id, n, sale_id => 'all of ' || id)
+WHERE n > 0 AND outcome <> 'sold';
+ROLLBACK", "$title, $engine: what is available can be sold, and no more");
+	}
+	return;
+}
+
+sub check_quiet
+{
+	my ($title) = @_;
+
+	is_empty('SELECT * FROM wrong_books', "$title: the books balance");
+	is_empty('SELECT * FROM product_hold AS h FULL JOIN product_sale AS s USING (sale_id, line)
+WHERE (state = \'held\') IS DISTINCT FROM (expires_at IS NOT NULL)
+	OR (state = \'held\' AND (h.qty <> s.qty - released OR h.product_id <> s.product_id
+		OR h.buyer IS DISTINCT FROM s.buyer))',
+		"$title: what is held has a hold, and nothing else has");
+	is_empty(
+		join(' UNION ALL ',
+			map {
+				"SELECT '$_' FROM $_ HAVING count(*) <> (SELECT count(*) FROM (SELECT FROM $_ FOR UPDATE SKIP LOCKED) AS f)"
+			} ('product', 'product_sale', 'product_hold')),
+		"$title: no row is left locked");
+	is_empty(
+		"SELECT * FROM pg_locks WHERE locktype IN ('userlock', 'advisory')",
+		"$title: and no id");
+	check_stock($title);
+	check_sales();
+	check_orders();
+	is(join("\n", @wrong), '', "$title: all is as the clients were told");
+	@wrong = ();
+	return;
+}
+
+# ----------------------------------------------------------------
+# Rounds
+# ----------------------------------------------------------------
+
+# Sell what is left of the product whose units are to be in lapsed holds, and more.
+sub let_lapse
+{
+	my ($round) = @_;
+
+	foreach (
+		split /\n/,
+		$node->safe_psql(
+			'postgres', qq(
+INSERT INTO order_line (product_id, qty, outcome)
+	SELECT $lapsed, -n, 'restocked'
+	FROM (SELECT 4000 - purchase_available($lapsed) AS n) AS a, purchase_restock($lapsed, n)
+	WHERE n > 0;
+SELECT 'lapsed $round.' || i, outcome, remaining
+	FROM generate_series(1, (SELECT stock / 50 FROM product WHERE id = $lapsed)) AS i,
+		purchase_try($lapsed, 50, sale_id => 'lapsed $round.' || i, hold_for => '1 hour');
+UPDATE product_hold SET expires_at = '2000-01-01' WHERE sale_id LIKE 'lapsed %';
+)))
+	{
+		my ($id, $outcome, $remaining) = split /\|/;
+
+		die "not held: $_" if $outcome ne 'held';
+		$sale{$id} = {
+			id => $id,
+			products => [$lapsed],
+			qtys => [50],
+			hold => 1,
+			buyer => ''
+		};
+		$told{$id} =
+		  { request => request($sale{$id}), remaining => "$lapsed $remaining" };
+	}
+	return;
+}
+
+# How far the scripts are.
+sub written { return sum0(map { -s $_->{out} // 0 } @_) }
+
+# Wait until they are at a random place, or at their end.
+my $written_before;
+
+sub wait_for_moment
+{
+	my ($runs, @scripts) = @_;
+	my $moment = rand($written_before);
+
+	usleep(500)
+	  while written(@scripts) < $moment && grep { $_->pumpable } @$runs;
+	return;
+}
+
+# A backend of the load that has written something, if there is one.
+my $victim = "SELECT pid FROM pg_stat_activity WHERE application_name = 'load'
+	ORDER BY backend_xid IS NULL, random() LIMIT 1";
+
+my %accidents = (
+	none => sub { },
+	terminated => sub {
+		foreach (1 .. 4)
+		{
+			wait_for_moment(@_);
+			$node->safe_psql('postgres',
+				"SELECT pg_terminate_backend(pid) FROM ($victim) AS v");
+		}
+	},
+	killed => sub {
+		wait_for_moment(@_);
+		my $pid = $node->safe_psql('postgres', $victim);
+		kill('KILL', $pid) if $pid ne '';
+	},
+	stopped => sub {
+		wait_for_moment(@_);
+		$node->stop('immediate');
+		$node->start;
+	});
+
+# Run scripts of all sessions, and let something happen meanwhile.
+sub run_round
+{
+	my ($round, $accident, $one_call) = @_;
+	my @round_ids = map { "$round.$_" } 1 .. $ids;
+	my @old_ids = grep { rand() < 0.3 } keys %sale;
+	my (@all, @runs);
+
+	@old_ids = @round_ids if !@old_ids;
+	new_sale($_) foreach @round_ids;
+	foreach my $session (1 .. $sessions)
+	{
+		my @mine;
+
+		foreach my $n (0 .. $scripts - 1)
+		{
+			# all sessions go through the ids in the same order
+			my $next_sale = sub {
+				my $i = ($n + $_[0]) / $scripts * $ids + rand(8) - 4;
+
+				return $sale{ rand() < 0.15
+					? pick(@old_ids)
+					: $round_ids[ $i < 0 ? 0 : $i >= $ids ? -1 : $i ] };
+			};
+			push @mine, new_script("$round.$session.$n", $next_sale, $one_call);
+		}
+		push @all, @mine;
+
+		local $ENV{PGAPPNAME} = 'load';
+		push @runs,
+		  IPC::Run::start(
+			[
+				'sh', '-c',
+				join('; ', map { "psql -XAt -h " . $node->host . " -p " . $node->port . " -f $_->{file} postgres > $_->{out} 2>> $dir/err" } @mine),
+			],
+			'<', '/dev/null',
+			IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	}
+	$accidents{$accident}->(\@runs, @all);
+	$_->finish foreach @runs;
+	$written_before = written(@all) if $accident eq 'none' || !$written_before;
+	foreach my $script (@all)
+	{
+		my @answers = read_answers($script);
+
+		push @wrong, "a connection of round $round was lost"
+		  if $accident eq 'none' && @answers < $transactions;
+		check_transaction($script, $_, shift @answers) foreach
+		  @{ $script->{transactions} }[ 0 .. $#answers ];
+		unlink $script->{file}, $script->{out};
+	}
+
+	# just a connection: one that is refused does not read a query
+	$node->poll_query_until('postgres', undef, '')
+	  or die 'the server did not come back';
+	$node->poll_query_until('postgres',
+		"SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'load')")
+	  or die 'a backend does not end';
+	return;
+}
+
+# All ids are settled, and a new book is opened, so that it does not become too long.
+sub settle_all
+{
+	my ($title) = @_;
+
+	is_empty(
+		q(
+SET purchase.lock_wait = -1;
+SELECT sale_id FROM (SELECT DISTINCT sale_id FROM held) AS h
+WHERE CASE WHEN random() < 0.5 AND NOT EXISTS (
+		SELECT FROM product_sale AS s WHERE s.sale_id = h.sale_id AND state = 'expired')
+	THEN NOT purchase_confirm(sale_id)
+	ELSE purchase_release(sale_id) = 0 END), "$title: all that is held can be settled");
+	is_empty('SELECT * FROM product_hold', "$title: and nothing is held then");
+	is_empty('SELECT * FROM wrong_books', "$title: and the books balance");
+	is( $node->safe_psql(
+			'postgres',
+			"SELECT sum(length(bt_index_check(indexrelid, true)::text)) FROM pg_index WHERE indrelid IN ('product'::regclass, 'product_sale'::regclass, 'product_hold'::regclass)"
+		),
+		0,
+		"$title: no index is damaged");
+	is_empty(
+		"SELECT v.* FROM unnest('{product, product_sale, product_hold}'::regclass[]) AS t, verify_heapam(t) AS v",
+		"$title: and no page");
+	$node->safe_psql('postgres',
+		'TRUNCATE product_sale, product_hold, order_line; UPDATE product SET initial = stock'
+	);
+	%sale = %told = %known = %order_told = %order_maybe = ();
+	return;
+}
+
+my $end = time + $seconds;
+my @kinds_of_round =
+  ('none', 'terminated', 'stopped', 'none', 'terminated', 'killed');
+my $round = 0;
+
+while (time < $end || $round < @kinds_of_round)
+{
+	my $accident = $kinds_of_round[ $round % @kinds_of_round ];
+	my $one_call = $round % 4 < 2;
+	my $title = ++$round . ($one_call ? ', one call' : ', mixed') . ", $accident";
+
+	let_lapse($round);
+	run_round($round, $accident, $one_call);
+	check_quiet($title);
+	if ($round % 3 == 0)
+	{
+		is_empty(
+			'SELECT n, expired FROM (SELECT count(*) AS n FROM held WHERE has_lapsed) AS h, purchase_expire() AS expired WHERE n <> expired',
+			"$title: what has lapsed can be expired");
+		check_stock("$title, expired");
+		is_empty('SELECT * FROM wrong_books', "$title, expired: the books balance");
+	}
+	settle_all($title) if $round % 24 == 0;
+	last if !Test::More->builder->is_passing;
+}
+settle_all('in the end');
+
+# nothing of this was missing
+foreach my $engine ('auto', 'sql')
+{
+	my @missing = grep { !$seen{$engine}{$_} } (
+		map({ "sale $_" } qw(done sold held repeated out_of_stock insufficient_quantity busy
+			available SK002 SK003 55P03 SK102 SK103 SK201 40001)),
+		map({ "plain $_" } qw(sold out_of_stock insufficient_quantity busy)),
+		map({ "confirm $_" } qw(t f SK101 SK102 SK103)),
+		map({ "release $_" } qw(some none SK101 SK103)),
+		map({ "part $_" } qw(some SK101 SK103 22023)),
+		map({ "extend$_" } ('', ' SK101', ' SK102', ' SK103')),
+		'expire');
+
+	is("@missing", '', "all has happened, $engine");
+	note "$engine: ", join(', ',
+		map { "$_: $seen{$engine}{$_}" } sort keys %{ $seen{$engine} });
+}
+note "$round rounds; the seed was $seed";
+unlike(slurp_file("$dir/err"), qr/could not expire|leak|not closed/,
+	'no strange warning');
+
+server_log_is_clean($node);
+done_testing();
