@@ -598,17 +598,20 @@ record_reduce_hold(Cart *cart, SaleLine *line, int64 qty)
  * ends.
  */
 TimestampTz
-record_extend_holds(Cart *cart, TimestampTz expires_at)
+record_extend_holds(Cart *cart, Record *record, TimestampTz expires_at)
 {
 	SaleContext context;
 	SaleParams	params;
 	TimestampTz result = 0;
+	uint64		nholds = 0;
 	uint64		n;
 
+	for (int i = 0; i < record->nlines; i++)
+		nholds += record->lines[i].has_hold;
 	sale_params(&params, cart->sale->id);
 	sale_param(&params, SALE_PARAM_EXPIRES, TimestampTzGetDatum(expires_at));
 	sales_begin(&context, cart);
-	n = sales_run(cart, SALE_EXTEND_HOLDS, &params, false);
+	n = sales_write(cart, SALE_EXTEND_HOLDS, &params, nholds);
 	for (uint64 i = 0; i < n; i++)
 	{
 		bool		isnull;

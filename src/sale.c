@@ -329,8 +329,9 @@ sale_extend(Cart *cart)
 		raise_units_taken(cart, cart->lines[0].product);
 	if (!any_line(&record, is_held))
 		raise_sale_settled(cart, SALE_RELEASED);
-	result = record_extend_holds(cart, hold_end(cart->sale->hold_for,
-												GetCurrentTimestamp()));
+	result = record_extend_holds(cart, &record,
+								 hold_end(cart->sale->hold_for,
+										  GetCurrentTimestamp()));
 	cart_close(cart);
 	return result;
 }

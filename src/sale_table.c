@@ -490,15 +490,16 @@ sales_run(Cart *cart, SalePlan plan, SaleParams *params, bool read_only)
 }
 
 /*
- * Run a plan that must write just one row.
+ * Run a plan that must write at least so many rows; returns how many.
  */
-void
-sales_write_one(Cart *cart, SalePlan plan, SaleParams *params)
+uint64
+sales_write(Cart *cart, SalePlan plan, SaleParams *params, uint64 nrows)
 {
 	bool		of_hold = plan == SALE_INSERT_HOLD || plan == SALE_DELETE_HOLD ||
-		plan == SALE_REDUCE_HOLD;
+		plan == SALE_REDUCE_HOLD || plan == SALE_EXTEND_HOLDS;
+	uint64		n = sales_run(cart, plan, params, false);
 
-	if (sales_run(cart, plan, params, false) != 1)
+	if (n < nrows)
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 				 errmsg("the %s of sale \"%s\" did not take place",
@@ -509,6 +510,16 @@ sales_write_one(Cart *cart, SalePlan plan, SaleParams *params)
 				 errdetail("A trigger or rule on table \"%s\" suppressed it.",
 						   get_rel_name(of_hold ? cart->table.st->hold_table :
 										cart->table.st->sale_table))));
+	return n;
+}
+
+/*
+ * Run a plan that must write just one row, found by a unique key.
+ */
+void
+sales_write_one(Cart *cart, SalePlan plan, SaleParams *params)
+{
+	(void) sales_write(cart, plan, params, 1);
 }
 
 /*

@@ -92,6 +92,8 @@ extern void sale_params_init(SaleParams *params);
 extern void sale_param(SaleParams *params, SaleParam param, Datum value);
 extern uint64 sales_run(Cart *cart, SalePlan plan, SaleParams *params,
 						bool read_only);
+extern uint64 sales_write(Cart *cart, SalePlan plan, SaleParams *params,
+						  uint64 nrows);
 extern void sales_write_one(Cart *cart, SalePlan plan, SaleParams *params);
 extern struct PortalData *sales_cursor(Cart *cart, SalePlan plan,
 									   SaleParams *params);
