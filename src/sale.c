@@ -282,11 +282,11 @@ sale_release_part(Cart *cart)
 
 	open_sale(cart, VERB_RESTOCK);
 	record_lock(cart, &record);
-	check_may_sell(cart, &record);
+	line = find_line(cart, &record);
+	check_may_sell(cart, &(Record) {.nlines = 1,.lines = line});
 	cart->product_type = part.product_type;
 	cart->lines = part.lines;
 	cart->nlines = 1;
-	line = find_line(cart, &record);
 	if (line->state == SALE_SOLD)
 		raise_sale_settled(cart, SALE_SOLD);
 	if (line->has_hold && qty > line->units)
