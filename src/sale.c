@@ -275,6 +275,7 @@ int64
 sale_release_part(Cart *cart)
 {
 	Record		record;
+	Record		one = {.nlines = 1};
 	SaleLine   *line;
 	Cart		part = *cart;
 	int64		qty = part.lines[0].qty;
@@ -283,7 +284,8 @@ sale_release_part(Cart *cart)
 	open_sale(cart, VERB_RESTOCK);
 	record_lock(cart, &record);
 	line = find_line(cart, &record);
-	check_may_sell(cart, &(Record) {.nlines = 1,.lines = line});
+	one.lines = line;
+	check_may_sell(cart, &one);
 	cart->product_type = part.product_type;
 	cart->lines = part.lines;
 	cart->nlines = 1;
