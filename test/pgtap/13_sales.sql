@@ -347,6 +347,10 @@ SELECT results_eq('SELECT stock FROM shop_product ORDER BY id', ARRAY[9, 2, 1, 0
     'their units are back in the stock');
 SELECT is(sale('cart-1-1') || ', ' || sale('cart-1-2'), '1 of 1 expired, 1 of 1 held',
     'live ones are left alone');
+SELECT purchase(1, 1, sale_id => 'cart-1-3', hold_for => '1 hour');
+SELECT lapse('cart-1-2'), lapse('cart-1-3');
+SELECT is(purchase_expire(max => 1), 1::bigint, 'of one product''s holds, too, as many as it may');
+SELECT is(count(*), 1::bigint, 'and leaves the others') FROM shop_product_hold WHERE product_id = 1;
 SELECT is(purchase_confirm('cart-3-1'), true, 'what has expired can be confirmed anew');
 SELECT is(stock_of(3), 0::bigint, 'out of the stock');
 SELECT restart();
@@ -409,8 +413,10 @@ SELECT purchase_cart(ARRAY[1, 3], ARRAY[2, 1], sale_id => 'cart-4', hold_for => 
 SELECT lapse('cart-4');
 SELECT purchase(3, 1);
 SELECT is(purchase_release('cart-4'), 2::bigint, 'a release gives back what is still held');
-SELECT is(sale('cart-4'), '0 of 1 released, 0 of 3 released', 'and no more');
+SELECT is(sale('cart-4'), '0 of 1 released, 0 of 3 released', 'and ends the rest');
 SELECT is(stock_of(3), 0::bigint, 'what was taken stays sold');
+SELECT purchase_restock(3, 1);
+SELECT refuses($$ SELECT purchase_confirm('cart-4') $$, 'SK103', 'and is not taken anew');
 SELECT restart();
 
 -- One cart takes lapsed units of several products, or of none.

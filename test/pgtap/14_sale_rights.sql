@@ -231,6 +231,26 @@ UPDATE gadget_hold SET expires_at = 'epoch';
 SELECT is(purchase('lamp', 4, 'gadget'), 1::bigint, 'taken');
 SELECT is(purchase_expire(stock_table => 'gadget'), 0::bigint, 'expired');
 
+-- The right ones may be in a schema where others create some, as citext's are.
+SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'citext') AS has_citext \gset
+\if :has_citext
+CREATE EXTENSION IF NOT EXISTS citext;
+CREATE DOMAIN any_sku AS citext;
+CREATE FUNCTION bite(a any_sku, b any_sku) RETURNS boolean LANGUAGE sql AS 'SELECT evil.bite()';
+CREATE FUNCTION bite(a any_sku, b citext) RETURNS boolean LANGUAGE sql AS 'SELECT evil.bite()';
+CREATE OPERATOR = (FUNCTION = bite, LEFTARG = any_sku, RIGHTARG = any_sku);
+CREATE OPERATOR = (FUNCTION = bite, LEFTARG = any_sku, RIGHTARG = citext);
+CREATE TABLE widget (id any_sku PRIMARY KEY, stock int);
+INSERT INTO widget VALUES ('Lamp', 5);
+SELECT purchase_attach('widget');
+SELECT purchase_keep_sales('widget');
+SELECT is(purchase('lamp', 3, 'widget', 'a', '1 hour'), 2::bigint, 'a domain over citext: held');
+SELECT is(purchase('LAMP', 3, 'widget', 'a', '1 hour'), 2::bigint, 'repeated');
+UPDATE widget_hold SET expires_at = 'epoch';
+SELECT is(purchase_available('lAmp', 'widget'), 5::bigint, 'lapsed');
+SELECT is(purchase('lAMP', 4, 'widget'), 1::bigint, 'taken');
+\endif
+
 -- An operator class with an order of its own
 CREATE FUNCTION backwards(a int, b int) RETURNS int IMMUTABLE RETURN btint4cmp(b, a);
 CREATE OPERATOR CLASS backwards FOR TYPE int USING btree AS
@@ -584,6 +604,10 @@ SELECT is(as_role('clerk', $$ SELECT purchase_cart(ARRAY[1, 2], ARRAY[1, 1], sal
     'in a cart');
 SELECT is(as_role('clerk', $$ SELECT purchase(2, 2, sale_id => 'other') $$), 'SK001',
     'not with its id');
+SELECT is(as_role('clerk', $$ SELECT purchase(2, 1, sale_id => 'other', hold_for => '1 hour') $$), 'SK001',
+    'nor learn what that names');
+SELECT is(as_role('clerk', $$ SELECT purchase_cart(ARRAY[1, 2], ARRAY[1, 1], sale_id => 'both',
+    hold_for => '1 hour') $$), 'SK001', 'in a cart, too');
 SELECT is(state(), :'before', 'nothing has changed');
 SELECT is(as_role('clerk', 'SELECT ' || call), answer, 'his own: ' || call)
 FROM (VALUES (1, 'purchase_extend(''own'', ''2 hours'') > now()', 'true'),
