@@ -180,6 +180,17 @@ SELECT purchase_keep_sales('goods', hold_table => 'other');
 :show_state
 SELECT purchase_keep_sales('goods', sale_table => 'goods');
 :show_state
+CREATE TABLE other (id integer PRIMARY KEY, alt integer UNIQUE, stock integer);
+SELECT purchase_attach('other');
+SELECT purchase_keep_sales('other', sale_table => 'goods_sale', hold_table => 'goods_hold');
+:show_state
+SELECT purchase_keep_sales('other');
+SELECT purchase_attach('other', key_column => 'alt');
+:show_state
+ALTER TABLE other RENAME id TO number;
+SELECT purchase_attach('other');
+SELECT purchase_detach('other');
+DROP TABLE other, other_sale, other_hold;
 BEGIN;
 ALTER TABLE goods_sale DROP COLUMN released CASCADE;
 SELECT purchase(1, 1, sale_id => 'y');

@@ -112,6 +112,28 @@ parse_lock_wait(const char *text)
 }
 
 /*
+ * Sales are kept by the key.  By another one, the units of a hold would go to another
+ * product.  A column that only has another name now is the same key.
+ */
+static void
+check_key_of_sales(Oid self, Relation rel, const char *key_column)
+{
+	Registration registration = {.relid = RelationGetRelid(rel)};
+
+	if (registration_find(self, &registration) &&
+		OidIsValid(registration.sale_table) &&
+		strcmp(registration.key_column, key_column) != 0 &&
+		get_attnum(registration.relid, registration.key_column) != InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" keeps sales by column \"%s\"",
+						RelationGetRelationName(rel), registration.key_column),
+				 errhint("To take another key, detach it first: SELECT purchase_detach(%s);",
+						 relation_literal(registration.relid)),
+				 errtable(rel)));
+}
+
+/*
  * The arguments of purchase_attach that say nothing of the columns, for a hint.
  */
 static char *
@@ -188,6 +210,7 @@ purchase_attach(PG_FUNCTION_ARGS)
 	registration.relid = st->relid;
 	registration.key_column = st->key_column;
 	registration.stock_column = st->stock_column;
+	check_key_of_sales(self, rel, st->key_column);
 
 	/* one at a time: two first ones would both become the default */
 	reg = table_open(registration_relid(self), ShareRowExclusiveLock);

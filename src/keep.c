@@ -114,8 +114,8 @@ comment_on(Oid relid, Relation rel, const char *what)
  * the extension was created anew.
  */
 static Oid
-find_or_create(Relation rel, StockTable *st, const char *name, Oid registered,
-			   const SaleColumn *columns, const char *arg)
+find_or_create(Relation rel, Relation reg, StockTable *st, const char *name,
+			   Oid registered, const SaleColumn *columns, const char *arg)
 {
 	Oid			relid;
 	char	   *why;
@@ -142,6 +142,7 @@ find_or_create(Relation rel, StockTable *st, const char *name, Oid registered,
 		return relid;
 	}
 	why = relid == RelationGetRelid(rel) ? "is the stock table" :
+		registration_uses(reg, relid, RelationGetRelid(rel)) ? "is used by another stock table" :
 		sales_misfit(st, relid, columns, rel->rd_rel->relowner, &unused);
 	if (why != NULL)
 		ereport(ERROR,
@@ -206,10 +207,14 @@ purchase_keep_sales(PG_FUNCTION_ARGS)
 						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
 	guc_level = compat_restrict_search_path();
 	SPI_connect();
-	sale_table = find_or_create(rel, st, name_arg(fcinfo, 1),
+	sale_table = find_or_create(rel, reg, st, name_arg(fcinfo, 1),
 								registration.sale_table, sale_columns, "sale_table");
-	hold_table = find_or_create(rel, st, name_arg(fcinfo, 2),
+	hold_table = find_or_create(rel, reg, st, name_arg(fcinfo, 2),
 								registration.hold_table, hold_columns, "hold_table");
+	if (hold_table == sale_table)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("sale_table and hold_table must be two tables")));
 	SPI_finish();
 	AtEOXact_GUC(true, guc_level);
 	SetUserIdAndSecContext(userid, sec_context);

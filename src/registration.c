@@ -147,6 +147,33 @@ registration_find(Oid self, Registration *registration)
 }
 
 /*
+ * Does a registration of another table use a table, to sell from it or to keep its
+ * sales?
+ */
+bool
+registration_uses(Relation reg, Oid relid, Oid stock_table)
+{
+	static const AttrNumber columns[] = {ANUM_STOCK_TABLE, ANUM_SALE_TABLE, ANUM_HOLD_TABLE};
+	TupleDesc	desc = RelationGetDescr(reg);
+	bool		result = false;
+
+	for (size_t i = 0; i < lengthof(columns) && !result; i++)
+	{
+		ScanKeyData key;
+		HeapTuple	tuple;
+		bool		isnull;
+
+		ScanKeyInit(&key, columns[i], BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(relid));
+		tuple = latest_row(reg, &key);
+		result = HeapTupleIsValid(tuple) &&
+			DatumGetObjectId(heap_getattr(tuple, ANUM_STOCK_TABLE, desc,
+										  &isnull)) != stock_table;
+	}
+	return result;
+}
+
+/*
  * Who may write the registrations by hand: the owners of the extension and of the
  * database, and superusers.
  */

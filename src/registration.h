@@ -34,6 +34,7 @@ extern bool registration_is_empty(Relation reg);
 extern char *registration_last_owner(Relation reg);
 extern void registration_store(Relation reg, Registration *registration,
 							   bool is_default);
+extern bool registration_uses(Relation reg, Oid relid, Oid stock_table);
 extern void registration_store_sales(Relation reg, Registration *registration);
 extern bool registration_delete(Relation reg, Oid relid);
 pg_noreturn extern void raise_not_attached(Relation rel);
