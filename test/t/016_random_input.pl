@@ -61,6 +61,7 @@ GRANT SELECT ON tags TO guest;
 
 my @attach = (
 	"SELECT purchase_attach('goods', is_default => true)",
+	"SELECT purchase_keep_sales('goods')",
 	"SELECT purchase_attach('tags')",
 	"SELECT purchase_attach('units')",
 	"SELECT purchase_attach('parts')",
@@ -102,6 +103,7 @@ my %values = (
 	],
 	'name' =>
 	  [ quoted('stock', 'stock', 'id', 'sku', 'Stock', '', 'ctid', 'note') ],
+	'interval' => [ quoted('1 hour', '0', '-1 s', '1000 years') ],
 	'boolean' => [ 'true', 'false' ]);
 
 sub array
@@ -162,6 +164,16 @@ sub call
 	my @args = map { $names[$_] =~ /^(?:qty|stock$)/ ? qty($types[$_]) : value($types[$_]) }
 	  0 .. $#types;
 	my $sign = $name eq 'purchase_restock' ? '-' : '';
+	my %at = map { $names[$_] => $_ } 0 .. $#names;
+
+	# no id twice, and no hold, or what is told would not be what was sold
+	if (exists $at{sale_id} && $name !~ /confirm|release|extend/)
+	{
+		$args[ $at{sale_id} ] = one_of("''", "''", 'NULL', "repeat('x', 256)",
+			'gen_random_uuid()::text', 'gen_random_uuid()::text');
+		$args[ $at{hold_for} ] = 'NULL';
+		splice @args, $at{stock_table} + 1 if rand() < 0.7;
+	}
 
 	# the lengths of a cart's arrays mostly agree
 	@args[ 0, 1 ] = map { "($_)[1:1]" } @args[ 0, 1 ]
@@ -169,12 +181,12 @@ sub call
 	# most often the table that has such keys
 	if ($name =~ /^purchase(_try|_restock|_set_stock|_cart|_try_cart)?$/ && rand() < 0.7)
 	{
-		$args[-1] = $types[0] =~ /uuid/ ? "'units'"
+		$args[ $at{stock_table} ] = $types[0] =~ /uuid/ ? "'units'"
 		  : $types[0] =~ /text/ ? one_of("'tags'", 'NULL')
 		  : one_of("'goods'", "'parts'", "'shown'", 'NULL');
 	}
 	# a default is one more way to call it
-	pop @args if $#args > 0 && $names[-1] eq 'stock_table' && rand() < 0.1;
+	pop @args if $#args > 0 && $names[$#args] eq 'stock_table' && rand() < 0.1;
 
 	return "INSERT INTO movement SELECT $sign q FROM (VALUES ($args[1])) AS v (q), LATERAL $name("
 	  . join(', ', $args[0], 'q', @args[ 2 .. $#args ])
