@@ -112,17 +112,20 @@ parse_lock_wait(const char *text)
 }
 
 /*
- * Sales are kept by the key.  By another one, the units of a hold would go to another
- * product.  A column that only has another name now is the same key.
+ * Sales are kept by the key, and holds have units of the stock: with another column of
+ * either, they would go to another product, or into another stock.  A column that only
+ * has another name now is the same.
  */
 static void
-check_key_of_sales(Oid self, Relation rel, const char *key_column)
+check_columns_of_sales(Oid self, Relation rel, const char *key_column,
+					   const char *stock_column)
 {
 	Registration registration = {.relid = RelationGetRelid(rel)};
 
-	if (registration_find(self, &registration) &&
-		OidIsValid(registration.sale_table) &&
-		strcmp(registration.key_column, key_column) != 0 &&
+	if (!registration_find(self, &registration) ||
+		!OidIsValid(registration.sale_table))
+		return;
+	if (strcmp(registration.key_column, key_column) != 0 &&
 		get_attnum(registration.relid, registration.key_column) != InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -131,6 +134,12 @@ check_key_of_sales(Oid self, Relation rel, const char *key_column)
 				 errhint("To take another key, detach it first: SELECT purchase_detach(%s);",
 						 relation_literal(registration.relid)),
 				 errtable(rel)));
+	if (strcmp(registration.stock_column, stock_column) != 0 &&
+		get_attnum(registration.relid, registration.stock_column) != InvalidAttrNumber)
+	{
+		LockRelationOid(registration.relid, ShareRowExclusiveLock);
+		sale_check_no_holds(self, rel);
+	}
 }
 
 /*
@@ -210,7 +219,7 @@ purchase_attach(PG_FUNCTION_ARGS)
 	registration.relid = st->relid;
 	registration.key_column = st->key_column;
 	registration.stock_column = st->stock_column;
-	check_key_of_sales(self, rel, st->key_column);
+	check_columns_of_sales(self, rel, st->key_column, st->stock_column);
 
 	/* one at a time: two first ones would both become the default */
 	reg = table_open(registration_relid(self), ShareRowExclusiveLock);
@@ -252,11 +261,14 @@ purchase_detach(PG_FUNCTION_ARGS)
 	/* a sale that is under way may be about to hold something */
 	if (rel != NULL && registration_find(self, &registration) &&
 		OidIsValid(registration.sale_table))
+		LockRelationOid(relid, ShareRowExclusiveLock);
+	reg = table_open(registration_relid(self), ShareRowExclusiveLock);
+	if (rel != NULL && registration_find(self, &registration) &&
+		OidIsValid(registration.sale_table))
 	{
 		LockRelationOid(relid, ShareRowExclusiveLock);
 		sale_check_no_holds(self, rel);
 	}
-	reg = table_open(registration_relid(self), ShareRowExclusiveLock);
 	if (!registration_delete(reg, relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

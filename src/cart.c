@@ -152,7 +152,7 @@ cart_raise(Cart *cart)
 			 errmsg("%d of %d products cannot be sold",
 					nfailed, cart->nlines),
 			 errdetail_internal("%s", cart_detail(cart)),
-			 outcome == OUTCOME_BUSY && cart->lock_wait == 0 ?
+			 outcome == OUTCOME_BUSY && cart->lock_wait == 0 && worst->lapsed == 0 ?
 			 errhint("Retry the transaction, or wait for the lock: SET purchase.lock_wait = '1s';") :
 			 outcome == OUTCOME_BUSY ? errhint("Retry the transaction.") :
 			 outcome == OUTCOME_INSUFFICIENT_QUANTITY && nfailed == 1 ?
@@ -186,6 +186,7 @@ raise_busy(void *arg)
 {
 	Wait	   *wait = arg;
 
+	wait->line->lapsed = 0;
 	wait->line->outcome = OUTCOME_BUSY;
 	cart_raise(wait->cart);
 }
@@ -327,6 +328,7 @@ lock_line(Cart *cart, Line *line, bool wait)
 			decide(cart, line, true);
 			break;
 		case LOCK_BUSY:
+			line->lapsed = 0;	/* it is the row, not a hold */
 			line->outcome = OUTCOME_BUSY;
 			break;
 		case LOCK_NO_ROW:
@@ -438,6 +440,65 @@ raise_id_busy(void *arg)
 	cart_raise(claim->cart);
 }
 
+static bool
+is_under_row_security(Cart *cart)
+{
+	return check_enable_rls(cart->table.st->relid, InvalidOid, true) == RLS_ENABLED;
+}
+
+static bool
+lock_all(void *arg)
+{
+	Cart	   *cart = arg;
+
+	for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
+	{
+		line->outcome = line->no_such_key ||
+			cart->engine->lock(cart, line, false) == LOCK_NO_ROW ?
+			OUTCOME_PRODUCT_NOT_FOUND : OUTCOME_AVAILABLE;
+	}
+	return false;
+}
+
+/*
+ * Policies for an UPDATE apply to a row that is locked.  So lock all lines to find out,
+ * and let them go again.  One that is busy has passed them.
+ */
+static void
+lock_and_undo(Cart *cart)
+{
+	ErrorData  *error = run_in_subtransaction(lock_all, cart);
+
+	if (error != NULL)
+		ReThrowError(error);
+}
+
+/*
+ * If there is a sale with the cart's id, answer as it was answered when it was made.
+ * But what somebody has bought whose products the user may not sell is nothing that he
+ * is told: for him they are not found.
+ */
+static bool
+repeat_sale(Cart *cart)
+{
+	bool		hidden = false;
+
+	if (!record_exists(cart))
+		return false;
+	if (is_under_row_security(cart))
+	{
+		lock_and_undo(cart);
+		for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
+			if (line->outcome == OUTCOME_PRODUCT_NOT_FOUND)
+				hidden = hidden || line->no_such_key ||
+					sales_find_product(cart, line);
+		if (hidden)
+			return true;
+	}
+	record_repeat(cart);
+	return true;
+}
+
 /*
  * Claim the cart's id, waiting as long as purchase.lock_wait allows.  False if another
  * transaction has it, or if there is such a sale by now: then every line has the
@@ -468,9 +529,7 @@ claim_id(Cart *cart)
 		}
 
 		PushActiveSnapshot(GetTransactionSnapshot());
-		repeated = record_exists(cart);
-		if (repeated)
-			record_repeat(cart);
+		repeated = repeat_sale(cart);
 		PopActiveSnapshot();
 		if (repeated)
 		{
@@ -738,69 +797,6 @@ end_command(Cart *cart)
 {
 	cart->engine->close(cart);
 	PopActiveSnapshot();
-}
-
-static bool
-is_under_row_security(Cart *cart)
-{
-	return check_enable_rls(cart->table.st->relid, InvalidOid, true) == RLS_ENABLED;
-}
-
-static bool
-lock_all(void *arg)
-{
-	Cart	   *cart = arg;
-
-	for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
-	{
-		line->outcome = OUTCOME_AVAILABLE;
-		if (line->no_such_key)
-			line->outcome = OUTCOME_PRODUCT_NOT_FOUND;
-		else
-			lock_line(cart, line, false);
-	}
-	return false;
-}
-
-/*
- * Policies for an UPDATE apply to a row that is locked.  So lock all lines to find out,
- * and let them go again.  One that is busy has passed them.
- */
-static void
-lock_and_undo(Cart *cart)
-{
-	ErrorData  *error = run_in_subtransaction(lock_all, cart);
-
-	if (error != NULL)
-		ReThrowError(error);
-}
-
-/*
- * If there is a sale with the cart's id, answer as it was answered when it was made.
- * But what somebody has bought whose products the user may not sell is nothing that he
- * is told: for him they are not found.
- */
-static bool
-repeat_sale(Cart *cart)
-{
-	bool		hidden = false;
-
-	if (!record_exists(cart))
-		return false;
-	if (is_under_row_security(cart))
-	{
-		lock_and_undo(cart);
-		for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
-			if (line->outcome == OUTCOME_PRODUCT_NOT_FOUND)
-				hidden = hidden || line->no_such_key ||
-					sales_find_product(cart, line);
-			else
-				line->outcome = OUTCOME_AVAILABLE;
-		if (hidden)
-			return true;
-	}
-	record_repeat(cart);
-	return true;
 }
 
 /*

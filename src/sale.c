@@ -19,6 +19,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -184,6 +185,42 @@ sale_confirm(Cart *cart)
 	return done;
 }
 
+typedef struct Run
+{
+	Cart	   *cart;
+	Outcome		outcome;
+} Run;
+
+static bool
+run_cart(void *arg)
+{
+	Run		   *run = arg;
+
+	run->outcome = cart_run(run->cart);
+	return run->outcome <= OUTCOME_SOLD;
+}
+
+/*
+ * Run a cart all lines of which are undone if one fails.
+ */
+static Outcome
+run_all_or_none(Cart *cart)
+{
+	Run			run = {.cart = cart};
+	ErrorData  *error;
+
+	if (cart->nlines == 1)
+		return cart_run(cart);
+
+	/* what is opened in the subtransaction would be closed with it */
+	if (OidIsValid(cart->table.st->index))
+		(void) stock_table_index(&cart->table);
+	error = run_in_subtransaction(run_cart, &run);
+	if (error != NULL)
+		ReThrowError(error);
+	return run.outcome;
+}
+
 /*
  * Give the cart's lines back to the stock.  Those whose product is gone are left out.
  * Returns the units.
@@ -193,7 +230,7 @@ give_back(Cart *cart)
 {
 	int64		units = 0;
 
-	while (cart->nlines > 0 && cart_run(cart) > OUTCOME_SOLD)
+	while (cart->nlines > 0 && run_all_or_none(cart) > OUTCOME_SOLD)
 	{
 		int			n = 0;
 
@@ -436,8 +473,8 @@ sale_expire(Cart *cart)
  */
 
 /*
- * What one of the plans says of the tables that keep a stock table's sales; 0 if it
- * has none, or none that fit.
+ * What one of the plans says of the tables that keep a stock table's sales; 0 if one
+ * was dropped, -1 if one does not fit.
  */
 static int64
 ask(Oid self, Relation stock_table, SalePlan plan)
@@ -446,14 +483,16 @@ ask(Oid self, Relation stock_table, SalePlan plan)
 	Oid			owner = stock_table->rd_rel->relowner;
 	Oid			unused;
 	int64		result = 0;
+	const char *why;
 
 	cart.stock_table = RelationGetRelid(stock_table);
 	cart_open(&cart);
-	if (sales_kept(&cart) &&
-		sales_misfit(cart.table.st, cart.table.st->sale_table, sale_columns,
-					 owner, &unused) == NULL &&
-		sales_misfit(cart.table.st, cart.table.st->hold_table, hold_columns,
-					 owner, &unused) == NULL)
+	why = sales_misfit(cart.table.st, cart.table.st->sale_table, sale_columns,
+					   owner, &unused);
+	if (why == NULL)
+		why = sales_misfit(cart.table.st, cart.table.st->hold_table, hold_columns,
+						   owner, &unused);
+	if (why == NULL)
 	{
 		SaleContext context;
 		SaleParams	params;
@@ -469,6 +508,9 @@ ask(Oid self, Relation stock_table, SalePlan plan)
 		sales_end(&context);
 		PopActiveSnapshot();
 	}
+	else if (get_rel_name(cart.table.st->sale_table) != NULL &&
+			 get_rel_name(cart.table.st->hold_table) != NULL)
+		result = -1;
 	cart_close(&cart);
 	return result;
 }
@@ -481,6 +523,14 @@ sale_check_no_holds(Oid self, Relation stock_table)
 {
 	int64		nholds = ask(self, stock_table, SALE_HOLDS);
 
+	if (nholds < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot tell whether table \"%s\" has holds",
+						RelationGetRelationName(stock_table)),
+				 errdetail("The tables that keep its sales do not fit."),
+				 errhint("See what purchase_check() says of them, or drop them first."),
+				 errtable(stock_table)));
 	if (nholds > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -228,6 +228,9 @@ sales_misfit(StockTable *st, Oid relid, const SaleColumn *columns, Oid owner,
 		result = pstrdup("is not an ordinary table");
 	else if (rel->rd_rel->relowner != owner)
 		result = pstrdup("does not belong to the owner of the stock table");
+	else if (rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED &&
+			 get_rel_persistence(st->relid) == RELPERSISTENCE_PERMANENT)
+		result = pstrdup("is unlogged, and the stock table is not");
 	for (const SaleColumn *column = columns; column->name && !result; column++)
 	{
 		if (!column_fits(st, rel, column))
@@ -307,6 +310,7 @@ sales_open(Cart *cart)
 	LOCKMODE	lockmode = cart->table.lockmode;
 	SaleTables *sales;
 	MemoryContext cxt;
+	Oid			index;
 	Oid			unused;
 
 	if (!sales_kept(cart))
@@ -323,11 +327,14 @@ sales_open(Cart *cart)
 	if (st->sales != NULL && plans_are_valid(st->sales))
 		return;
 
+	/* this may raise, so it comes before what lives longer */
+	check_fit(cart, st->sale_table, sale_columns, &index);
+	check_fit(cart, st->hold_table, hold_columns, &unused);
+
 	cxt = AllocSetContextCreate(st->cxt, "purchase sales",
 								ALLOCSET_SMALL_SIZES);
 	sales = MemoryContextAllocZero(cxt, sizeof(SaleTables));
-	check_fit(cart, st->sale_table, sale_columns, &sales->index);
-	check_fit(cart, st->hold_table, hold_columns, &unused);
+	sales->index = index;
 	sales->cxt = cxt;
 	sales->callback.func = free_plans;
 	sales->callback.arg = sales;

@@ -384,6 +384,8 @@ found (rank, severity, finding, condition, statement) AS (
                 THEN format('CREATE UNIQUE INDEX ON %s (sale_id, line);', p.relid::regclass)
                 WHEN p.problem LIKE 'does not belong%'
                 THEN format('ALTER TABLE %s OWNER TO %s;', p.relid::regclass, t.relowner::regrole)
+                WHEN p.problem LIKE 'is unlogged%'
+                THEN format('ALTER TABLE %s SET LOGGED;', p.relid::regclass)
                 WHEN p.problem = 'was dropped'
                 THEN format('SELECT %s.purchase_keep_sales(%L);', x.schema, t.oid::regclass)
                 ELSE format('SELECT %s.purchase_keep_sales(%L, %s => ''...'');',
