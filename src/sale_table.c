@@ -310,7 +310,7 @@ sales_open(Cart *cart)
 	LOCKMODE	lockmode = cart->table.lockmode;
 	SaleTables *sales;
 	MemoryContext cxt;
-	Oid			index;
+	Oid			index = InvalidOid;
 	Oid			unused;
 
 	if (!sales_kept(cart))
