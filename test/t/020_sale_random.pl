@@ -146,6 +146,8 @@ sub sale_sql
 
 my $call_count = 0;
 
+my $audit = 'SELECT * FROM wrong_books';
+
 # How many holds are expired at a time.  Where all are, nobody has to take any.
 my @expire;
 
@@ -175,7 +177,7 @@ sub plain_sql
 sub restock_sql
 {
 	my ($call) = @_;
-	my ($product, $qty) = (1 + int(rand($products)), pick(1, 2, 4));
+	my ($product, $qty) = ($lapsed + 1 + int(rand($products - $lapsed)), pick(1, 2));
 
 	return order("$product, -$qty, 'restocked' FROM purchase_restock($product, $qty)",
 		$call);
@@ -189,12 +191,11 @@ my %may_raise = (
 	confirm => [ 'SK101', 'SK102', 'SK103', '55P03' ],
 	release => [ 'SK101', 'SK103' ],
 	part => [ 'SK101', 'SK103', '22023' ],
-	extend => [ 'SK101', 'SK102', 'SK103' ],
-	lock => [ 'SK102', 'SK103', '55P03' ]);
+	extend => [ 'SK101', 'SK102', 'SK103' ]);
 
 my @kinds = (
 	('sale') x 34, ('changed') x 3, ('confirm') x 13, ('release') x 5,
-	('part') x 6, ('extend') x 5, ('lapse') x 10, ('expire') x 3,
+	('part') x 6, ('extend') x 6, ('lapse') x 12, ('expire') x 1,
 	('plain') x 10, ('restock') x 7, ('audit') x 1);
 
 # A call for this sale, or one that needs no sale.
@@ -223,7 +224,7 @@ sub new_call
 	  : $call{kind} eq 'expire' ? 'SELECT purchase_expire(' . pick(@expire) . ') >= 0'
 	  : $call{kind} eq 'plain' ? plain_sql($call{number})
 	  : $call{kind} eq 'restock' ? restock_sql($call{number})
-	  : 'SELECT * FROM wrong_books';
+	  : $audit;
 	return \%call;
 }
 
@@ -240,9 +241,11 @@ sub new_transaction
 		$plain->('BEGIN'),
 		$plain->(
 			'lock',
-			"SELECT count(purchase_confirm(sale_id)) FROM (SELECT sale_id FROM product_hold
-	WHERE sale_id LIKE 'lapsed %' AND random() < " . pick(0.9, 0.98, 2) . ' ORDER BY 1) AS h'),
-		$plain->('ROLLBACK')
+			'SELECT count(*) FROM (SELECT FROM ' . pick('product_sale', 'product_hold')
+			  . " WHERE sale_id LIKE 'lapsed %' AND random() < " . pick(0.9, 0.98, 2)
+			  . ' FOR UPDATE SKIP LOCKED) AS l'),
+		(map { { kind => 'audit', sql => $audit, sale => $next_sale->(), number => 0 } } 1 .. 4),
+		$plain->('COMMIT')
 	] if $is_owner && rand() < 0.02;
 	return [ $call->() ] if rand() < ($one_call ? 0.6 : 0.3);
 	push @statements, $plain->('BEGIN'), $call->();

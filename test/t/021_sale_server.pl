@@ -568,13 +568,19 @@ sub wait_for_sync
 # who does.
 sub begin_and_wait
 {
-	my ($session, $query, $event) = @_;
+	my ($session, $query, $event, $title) = @_;
 	my $pid = ask($session, 'SELECT pg_backend_pid()');
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
 	begin_query($session, $query);
 	$primary->poll_query_until('postgres',
-		"SELECT wait_event = '$event' FROM pg_stat_activity WHERE pid = $pid")
-	  or die "$query does not wait: $event";
+		"SELECT state <> 'active' OR wait_event IN ('SyncRep', 'transactionid') FROM pg_stat_activity WHERE pid = $pid"
+	) or die "$query does not wait";
+	is( $primary->safe_psql(
+			'postgres',
+			"SELECT wait_event FROM pg_stat_activity WHERE pid = $pid"),
+		$event,
+		"$title: $query waits");
 	return;
 }
 
@@ -613,8 +619,7 @@ foreach my $engine ('auto', 'sql')
 			my ($query, $answer, $event) = @$_;
 
 			push @waiting, session($primary);
-			begin_and_wait($waiting[-1], $query, $event // 'SyncRep');
-			ok(1, "$title: $query waits");
+			begin_and_wait($waiting[-1], $query, $event // 'SyncRep', $title);
 		}
 		is($primary->safe_psql('postgres', "SELECT stock FROM product WHERE id = $product"),
 			96, "$title: others see what was sold");
@@ -636,9 +641,10 @@ foreach my $engine ('auto', 'sql')
 
 	wait_for_sync();
 	$standby->stop;
-	begin_and_wait($first, $sell, 'SyncRep');
+	begin_and_wait($first, $sell, 'SyncRep', 'early release off');
 	is(ask($second, $sell), 'ERROR:  55P03', 'early release off: busy');
-	begin_and_wait($second, "SET purchase.lock_wait = -1; $sell", 'transactionid');
+	begin_and_wait($second, "SET purchase.lock_wait = -1; $sell",
+		'transactionid', 'early release off');
 	$standby->start;
 	is(end_query($first), 99, 'early release off: sold');
 	is(end_query($second), 99, 'early release off: who waited gets the same answer');
@@ -660,12 +666,14 @@ foreach my $engine ('auto', 'sql')
 		[ "SELECT purchase(7, 4, sale_id => 'told, released', hold_for => '1 hour')", 87 ],
 		[ "SELECT purchase_release('told, released')", 4 ]);
 	$standby->stop;
-	begin_and_wait($session[0], "SELECT purchase(7, 1, sale_id => 'untold')", 'SyncRep');
-	begin_and_wait($session[1], "SELECT purchase(7, 1, sale_id => 'untold')", 'SyncRep');
-	begin_and_wait($session[2], "SELECT purchase_confirm('told, held')", 'SyncRep');
-	begin_and_wait($session[3], "SELECT purchase_release('told, held')", 'transactionid');
-	# the standby has this, but it might have not
-	begin_and_wait($session[4], "SELECT purchase(7, 1, sale_id => 'told')", 'SyncRep');
+	begin_and_wait($session[ $_->[0] ], $_->[1], $_->[2], 'not told')
+	  foreach (
+		[ 0, "SELECT purchase(7, 1, sale_id => 'untold')", 'SyncRep' ],
+		[ 1, "SELECT purchase(7, 1, sale_id => 'untold')", 'SyncRep' ],
+		[ 2, "SELECT purchase_confirm('told, held')", 'SyncRep' ],
+		[ 3, "SELECT purchase_release('told, held')", 'transactionid' ],
+		# the standby has this, but it might have not
+		[ 4, "SELECT purchase(7, 1, sale_id => 'told')", 'SyncRep' ]);
 	is( $primary->safe_psql('postgres',
 			"SELECT stock FROM product WHERE id = 7"),
 		90,
