@@ -67,6 +67,8 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
+#include "access/xloginsert.h"
+#include "catalog/pg_control.h"
 #include "miscadmin.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
@@ -300,10 +302,22 @@ commit_wait_flushed_to_end(void)
 void
 commit_wait_durable(void)
 {
-	XLogRecPtr	lsn = end_of_log();
+	XLogRecPtr	lsn;
+	char		unused = 0;
 
-	if (!is_to_be_durable())
+	if (!is_to_be_durable() || !commit_waits_for_standby())
+	{
+		commit_wait_flushed_to_end();
 		return;
+	}
+
+	/*
+	 * The end of the log may be that of a commit that waits, too, and no two
+	 * may wait for the same position: see SyncRepQueueIsOrderedByLSN().
+	 */
+	XLogBeginInsert();
+	XLogRegisterData(&unused, sizeof(unused));
+	lsn = XLogInsert(RM_XLOG_ID, XLOG_NOOP);
 	XLogFlush(lsn);
 	HOLD_INTERRUPTS();
 	SyncRepWaitForLSN(lsn, false);
