@@ -136,10 +136,7 @@ check_columns_of_sales(Oid self, Relation rel, const char *key_column,
 				 errtable(rel)));
 	if (strcmp(registration.stock_column, stock_column) != 0 &&
 		get_attnum(registration.relid, registration.stock_column) != InvalidAttrNumber)
-	{
-		LockRelationOid(registration.relid, ShareRowExclusiveLock);
 		sale_check_no_holds(self, rel);
-	}
 }
 
 /*
@@ -236,8 +233,9 @@ purchase_attach(PG_FUNCTION_ARGS)
 /*
  * purchase_detach(stock_table regclass) returns void
  *
- * Forget a registration, and take the table's guard away.  55000 if it has holds.  The registration of a
- * dropped table anybody may tidy away, unless it was the default.
+ * Forget a registration, and take the table's guard away.  55000 if it has holds.
+ * The registration of a dropped table anybody may tidy away, unless it was the
+ * default.
  */
 Datum
 purchase_detach(PG_FUNCTION_ARGS)
@@ -258,17 +256,14 @@ purchase_detach(PG_FUNCTION_ARGS)
 	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		rel = relation_open_owned(relid, AccessShareLock);
 
-	/* a sale that is under way may be about to hold something */
+	/* in the order of purchase_keep_sales(), so that the two don't deadlock */
 	if (rel != NULL && registration_find(self, &registration) &&
 		OidIsValid(registration.sale_table))
 		LockRelationOid(relid, ShareRowExclusiveLock);
 	reg = table_open(registration_relid(self), ShareRowExclusiveLock);
 	if (rel != NULL && registration_find(self, &registration) &&
 		OidIsValid(registration.sale_table))
-	{
-		LockRelationOid(relid, ShareRowExclusiveLock);
 		sale_check_no_holds(self, rel);
-	}
 	if (!registration_delete(reg, relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

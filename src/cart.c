@@ -51,8 +51,8 @@ worst_line(Cart *cart)
  * ----------------------------------------------------------------
  */
 
-static char *
-line_name(Cart *cart, Line *line)
+char *
+cart_line_name(Cart *cart, Line *line)
 {
 	return key_clip(key_product_text(&cart->table.st->key_type, line->product,
 									 cart->product_type));
@@ -64,7 +64,7 @@ line_name(Cart *cart, Line *line)
 static char *
 line_detail(Cart *cart, Line *line)
 {
-	const char *product = line_name(cart, line);
+	const char *product = cart_line_name(cart, line);
 
 	switch (line->outcome)
 	{
@@ -91,7 +91,7 @@ line_detail(Cart *cart, Line *line)
 static int
 errmsg_line(Cart *cart, Line *line)
 {
-	const char *product = line_name(cart, line);
+	const char *product = cart_line_name(cart, line);
 
 	switch (line->outcome)
 	{
@@ -241,6 +241,13 @@ count_lapsed(Cart *cart, Line *line, bool locked)
 		PopActiveSnapshot();
 }
 
+static Outcome
+shortage(Line *line)
+{
+	return line_available(line) <= 0 ? OUTCOME_OUT_OF_STOCK :
+		OUTCOME_INSUFFICIENT_QUANTITY;
+}
+
 /*
  * What a line's stock means for it.
  */
@@ -253,19 +260,15 @@ decide(Cart *cart, Line *line, bool locked)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the stock of product %s is null",
-						line_name(cart, line)),
+						cart_line_name(cart, line)),
 				 errhint("Set it, and declare column \"%s\" NOT NULL.",
 						 cart->table.st->stock_column),
 				 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
 	}
 
 	count_lapsed(cart, line, locked);
-	if (cart->verb != VERB_SELL || line_available(line) >= line->qty)
-		line->outcome = OUTCOME_AVAILABLE;
-	else if (line_available(line) <= 0)
-		line->outcome = OUTCOME_OUT_OF_STOCK;
-	else
-		line->outcome = OUTCOME_INSUFFICIENT_QUANTITY;
+	line->outcome = cart->verb != VERB_SELL || line_available(line) >= line->qty ?
+		OUTCOME_AVAILABLE : shortage(line);
 }
 
 /*
@@ -347,7 +350,7 @@ check_overflow(Cart *cart, Line *line)
 	if (has_room(cart, line))
 		return;
 	wait_until_flushed(cart, line);
-	product = line_name(cart, line);
+	product = cart_line_name(cart, line);
 	type = format_type_be(cart->table.st->stock_type);
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
@@ -381,7 +384,7 @@ write_line(Cart *cart, Line *line)
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 				 errmsg("the update of product %s did not take place",
-						line_name(cart, line)),
+						cart_line_name(cart, line)),
 				 errdetail("A trigger or rule on table \"%s\" suppressed it or took the units.",
 						   RelationGetRelationName(cart->table.rel)),
 				 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
@@ -394,7 +397,7 @@ write_line(Cart *cart, Line *line)
 						cart->table.st->stock_column,
 						RelationGetRelationName(cart->table.rel)),
 				 errdetail("A trigger has changed the stock of product %s from " INT64_FORMAT " to " INT64_FORMAT ".",
-						   line_name(cart, line), line_new_stock(cart, line),
+						   cart_line_name(cart, line), line_new_stock(cart, line),
 						   line->remaining),
 				 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
 	line->outcome = OUTCOME_SOLD;
@@ -440,8 +443,8 @@ raise_id_busy(void *arg)
 	cart_raise(claim->cart);
 }
 
-static bool
-is_under_row_security(Cart *cart)
+bool
+cart_is_under_row_security(Cart *cart)
 {
 	return check_enable_rls(cart->table.st->relid, InvalidOid, true) == RLS_ENABLED;
 }
@@ -485,7 +488,7 @@ repeat_sale(Cart *cart)
 
 	if (!record_exists(cart))
 		return false;
-	if (is_under_row_security(cart))
+	if (cart_is_under_row_security(cart))
 	{
 		lock_and_undo(cart);
 		for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
@@ -579,8 +582,7 @@ take_for_lines(void *arg)
 		PopActiveSnapshot();
 		line->lapsed += line->taken;
 		line->outcome = line_available(line) >= line->qty ? OUTCOME_BUSY :
-			line_available(line) <= 0 ? OUTCOME_OUT_OF_STOCK :
-			OUTCOME_INSUFFICIENT_QUANTITY;
+			shortage(line);
 		return false;
 	}
 	return true;
@@ -691,7 +693,7 @@ merge_lines(Cart *cart)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("total quantity of product %s out of range",
-							line_name(cart, line))));
+							cart_line_name(cart, line))));
 	}
 	cart->nlines = last - cart->lines + 1;
 }
@@ -832,20 +834,16 @@ cart_run(Cart *cart)
 }
 
 /*
- * Where row security applies to the user: may he update the rows of a cart's lines?
- * Those that he may not, or that are not there, are product_not_found then.  False if
- * it does not apply.
+ * May a user to whom row security applies update the rows of a cart's lines?  Those that
+ * he may not, or that are not there, are product_not_found then.
  */
-bool
+void
 cart_check_policies(Cart *cart)
 {
-	if (!is_under_row_security(cart))
-		return false;
 	prepare_lines(cart);
 	begin_command(cart);
 	lock_and_undo(cart);
 	end_command(cart);
-	return true;
 }
 
 static void

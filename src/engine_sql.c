@@ -10,9 +10,6 @@
  * The write repeats the condition and is relative.  That costs nothing where
  * the lock holds, and is safe where it does not: a foreign server, or a
  * trigger that changes the row of a later line.
- *
- * The plans are kept with the StockTable.  When one of them has become invalid,
- * which a new name of the schema does, all are made anew with their texts.
  */
 #include "postgres.h"
 
@@ -22,7 +19,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -35,6 +31,7 @@
 #include "compat.h"
 #include "engine.h"
 #include "guard.h"
+#include "plans.h"
 #include "relation.h"
 #include "wait.h"
 
@@ -53,14 +50,6 @@ enum
 	PLAN_SET,
 	N_PLANS
 };
-
-/* What the sql engine knows of a table. */
-typedef struct SqlTable
-{
-	MemoryContext cxt;			/* below the StockTable's */
-	SPIPlanPtr	plans[N_PLANS]; /* each made when needed */
-	MemoryContextCallback callback;
-} SqlTable;
 
 static char *
 plan_text(Cart *cart, int plan)
@@ -111,23 +100,13 @@ plan_text(Cart *cart, int plan)
 static SPIPlanPtr
 get_plan(Cart *cart, int plan)
 {
-	SqlTable   *table = cart->table.st->sql;
+	PlanSet    *set = cart->table.st->sql_plans;
+	Oid			types[2] = {cart->table.st->key_type.type, INT8OID};
 
-	if (table->plans[plan] == NULL)
-	{
-		Oid			types[2] = {cart->table.st->key_type.type, INT8OID};
-		SPIPlanPtr	result;
-
-		/* the plan for one key is good for all */
-		result = SPI_prepare_cursor(plan_text(cart, plan),
-									plan < PLAN_TAKE ? 1 : 2, types,
-									CURSOR_OPT_GENERIC_PLAN);
-		if (result == NULL || SPI_keepplan(result) != 0)
-			elog(ERROR, "could not prepare a plan: %s",
-				 SPI_result_code_string(SPI_result));
-		table->plans[plan] = result;
-	}
-	return table->plans[plan];
+	if (set->plans[plan] != NULL)
+		return set->plans[plan];
+	return plans_add(set, plan, plan_text(cart, plan),
+					 plan < PLAN_TAKE ? 1 : 2, types);
 }
 
 /*
@@ -174,51 +153,14 @@ read_stock(Cart *cart, Line *line, int plan)
 }
 
 static void
-free_plans(void *arg)
-{
-	SqlTable   *table = arg;
-
-	for (int i = 0; i < N_PLANS; i++)
-		if (table->plans[i] != NULL)
-			SPI_freeplan(table->plans[i]);
-}
-
-static bool
-plans_are_valid(SqlTable *table)
-{
-	for (int i = 0; i < N_PLANS; i++)
-		if (table->plans[i] != NULL && !SPI_plan_is_valid(table->plans[i]))
-			return false;
-	return true;
-}
-
-/*
- * An outer call may be in the middle of one of the old plans: they go with the
- * transaction.
- */
-static void
 sql_open(Cart *cart)
 {
 	StockTable *st = cart->table.st;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-
-	if (st->sql == NULL || !plans_are_valid(st->sql))
-	{
-		MemoryContext cxt = AllocSetContextCreate(st->cxt,
-												  "purchase sql engine",
-												  ALLOCSET_SMALL_SIZES);
-		SqlTable   *table = MemoryContextAllocZero(cxt, sizeof(SqlTable));
-
-		table->cxt = cxt;
-		table->callback.func = free_plans;
-		table->callback.arg = table;
-		MemoryContextRegisterResetCallback(cxt, &table->callback);
-		if (st->sql != NULL)
-			MemoryContextSetParent(st->sql->cxt, TopTransactionContext);
-		st->sql = table;
-	}
+	if (!plans_are_valid(st->sql_plans))
+		st->sql_plans = plans_renew(st->sql_plans, N_PLANS, st->cxt);
 }
 
 static LookResult

@@ -26,13 +26,6 @@
 
 PG_FUNCTION_INFO_V1(purchase_guard);
 
-static void
-run_ddl(const char *sql)
-{
-	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
-		elog(ERROR, "could not execute: %s", sql);
-}
-
 /*
  * Drop the guard's own triggers of a table, under whatever name; those that a
  * partition has got from its parent go with the parent's.

@@ -82,8 +82,9 @@ typedef struct StockTable
 	/* What each engine knows of it, when it has first served it. */
 	struct RowTable *row;
 	struct RowPlace *places;
-	struct SqlTable *sql;
-	struct SaleTables *sales;
+	struct PlanSet *sql_plans;
+	struct PlanSet *sale_plans;
+	Oid			sale_index;		/* of (sale_id, line), with sale_plans */
 } StockTable;
 
 /* Why a relation can't be, or can no longer be, a stock table. */

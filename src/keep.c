@@ -94,13 +94,6 @@ create_table(Relation rel, StockTable *st, const char *name,
 }
 
 static void
-run_ddl(const char *sql)
-{
-	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
-		elog(ERROR, "could not execute: %s", sql);
-}
-
-static void
 comment_on(Oid relid, Relation rel, const char *what)
 {
 	run_ddl(psprintf("COMMENT ON TABLE %s IS %s", relation_name(relid),

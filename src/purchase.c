@@ -103,6 +103,14 @@ require_argument(FunctionCallInfo fcinfo, int n, const char *name)
 				 errmsg("%s must not be null", name)));
 }
 
+static Datum
+require_product(FunctionCallInfo fcinfo, int n, Oid product_type)
+{
+	require_argument(fcinfo, n, "product_id");
+	return product_type == TEXTOID ? PointerGetDatum(PG_GETARG_TEXT_PP(n)) :
+		PG_GETARG_DATUM(n);
+}
+
 static void
 check_qty(int64 qty)
 {
@@ -143,10 +151,8 @@ static void
 line_from_args(Cart *cart, Line *line, FunctionCallInfo fcinfo,
 			   const char *function, Oid product_type, const char *qty_name)
 {
-	require_argument(fcinfo, 0, "product_id");
 	memset(line, 0, sizeof(Line));
-	line->product = product_type == TEXTOID ?
-		PointerGetDatum(PG_GETARG_TEXT_PP(0)) : PG_GETARG_DATUM(0);
+	line->product = require_product(fcinfo, 0, product_type);
 	if (qty_name != NULL)
 	{
 		require_argument(fcinfo, 1, qty_name);
@@ -208,9 +214,9 @@ require_hold_for(FunctionCallInfo fcinfo, int n)
 static void
 sale_from_args(Cart *cart, Sale *sale, FunctionCallInfo fcinfo, int n)
 {
-	memset(sale, 0, sizeof(Sale));
-	sale->id = require_sale_id(fcinfo, n);
-	if (VARSIZE_ANY_EXHDR(sale->id) == 0)
+	text	   *id = require_sale_id(fcinfo, n);
+
+	if (VARSIZE_ANY_EXHDR(id) == 0)
 	{
 		if (!PG_ARGISNULL(n + 1))
 			raise_needs_id("hold_for");
@@ -218,6 +224,8 @@ sale_from_args(Cart *cart, Sale *sale, FunctionCallInfo fcinfo, int n)
 			raise_needs_id("buyer");
 		return;
 	}
+	memset(sale, 0, sizeof(Sale));
+	sale->id = id;
 	if (!PG_ARGISNULL(n + 1))
 		sale->hold_for = require_hold_for(fcinfo, n + 1);
 	if (!PG_ARGISNULL(n + 2))
@@ -300,8 +308,9 @@ try_result(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
  *				hold_for interval, buyer text)
  * returns purchase_try_result (outcome text, remaining bigint)
  *
- * Sell or hold, or say why not; SK1xx and SK201 are raised all the same.  remaining is the stock after a sale or a refusal, and
- * NULL for a product that was not found or is busy.
+ * Sell or hold, or say why not; SK1xx and SK201 are raised all the same.  remaining is
+ * the stock after a sale or a refusal, and NULL for a product that was not found or is
+ * busy.
  */
 static Datum
 try_sell(FunctionCallInfo fcinfo, Oid product_type)
@@ -602,11 +611,9 @@ release_part(FunctionCallInfo fcinfo, Oid product_type)
 	Line		line;
 
 	sale_id_from_args(&cart, &sale, fcinfo, "purchase_release()", 3);
-	require_argument(fcinfo, 1, "product_id");
-	require_argument(fcinfo, 2, "qty");
 	memset(&line, 0, sizeof(Line));
-	line.product = product_type == TEXTOID ?
-		PointerGetDatum(PG_GETARG_TEXT_PP(1)) : PG_GETARG_DATUM(1);
+	line.product = require_product(fcinfo, 1, product_type);
+	require_argument(fcinfo, 2, "qty");
 	line.qty = PG_GETARG_INT64(2);
 	check_qty(line.qty);
 	cart.product_type = product_type;

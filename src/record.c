@@ -317,7 +317,7 @@ sees_first_line(Cart *cart, Snapshot snapshot, TransactionId *xid)
 	*xid = InvalidTransactionId;
 
 	/* of a row that is being updated, both versions may be found */
-	scan = systable_beginscan(rel, sales_index(cart), true, snapshot, 2, keys);
+	scan = systable_beginscan(rel, cart->table.st->sale_index, true, snapshot, 2, keys);
 	while (!found && HeapTupleIsValid(systable_getnext(scan)))
 	{
 		if (snapshot->snapshot_type == SNAPSHOT_DIRTY &&
@@ -379,8 +379,7 @@ check_repeatable(Cart *cart, Record *record)
 	{
 		SaleLine   *line = &record->lines[i];
 
-		if (line->state == SALE_EXPIRED ||
-			(line->state == SALE_HELD && !line->has_hold))
+		if (sale_line_is_expired(line))
 			raise_units_taken(cart, line->product);
 		all_released = all_released && line->state == SALE_RELEASED;
 	}

@@ -48,6 +48,16 @@ typedef struct SaleLine
 	TimestampTz expires_at;		/* and until when nobody may take them */
 } SaleLine;
 
+/*
+ * Unsettled or not, its units are gone.
+ */
+static inline bool
+sale_line_is_expired(SaleLine *line)
+{
+	return line->state == SALE_EXPIRED ||
+		(line->state == SALE_HELD && !line->has_hold);
+}
+
 typedef struct Record
 {
 	int			nlines;			/* 0 if there is no such sale */

@@ -9,6 +9,7 @@
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_collation.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -58,6 +59,16 @@ collation_name(Oid collation)
 										NameStr(form->collname));
 	ReleaseSysCache(tuple);
 	return result;
+}
+
+/*
+ * Run a command on relations, in SPI.
+ */
+void
+run_ddl(const char *sql)
+{
+	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not execute: %s", sql);
 }
 
 /*

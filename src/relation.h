@@ -1,6 +1,6 @@
 /*
  * relation.h
- *	  Relations: their names in SQL, and opening those that the user owns.
+ *	  Relations: their names in SQL, DDL, and opening those that the user owns.
  */
 #ifndef PURCHASE_RELATION_H
 #define PURCHASE_RELATION_H
@@ -13,6 +13,7 @@
 extern char *relation_literal(Oid relid);
 extern char *relation_name(Oid relid);
 extern char *collation_name(Oid collation);
+extern void run_ddl(const char *sql);
 extern Relation relation_open_owned(Oid relid, LOCKMODE lockmode);
 
 #pragma GCC visibility pop

@@ -16,8 +16,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -31,12 +31,18 @@
 #include "wait.h"
 
 static void
-open_sale(Cart *cart, Verb verb)
+open_cart(Cart *cart, Verb verb)
 {
 	cart->verb = verb;
 	cart->patience = PATIENCE_UNBOUNDED;
 	cart_open(cart);
-	sales_open(cart);
+}
+
+static void
+open_sale(Cart *cart, Verb verb, Record *record)
+{
+	open_cart(cart, verb);
+	record_lock(cart, record);
 }
 
 /*
@@ -74,16 +80,6 @@ is_held(SaleLine *line)
 	return line->has_hold;
 }
 
-/*
- * Unsettled or not: its units are gone.
- */
-static bool
-is_expired(SaleLine *line)
-{
-	return line->state == SALE_EXPIRED ||
-		(line->state == SALE_HELD && !line->has_hold);
-}
-
 static bool
 is_in_state(Record *record, SaleState state)
 {
@@ -93,29 +89,13 @@ is_in_state(Record *record, SaleState state)
 	return false;
 }
 
-static bool
-any_line(Record *record, bool (*test) (SaleLine *))
-{
-	for (int i = 0; i < record->nlines; i++)
-		if (test(&record->lines[i]))
-			return true;
-	return false;
-}
-
-static char *
-product_name(Cart *cart, Line *line)
-{
-	return key_clip(key_product_text(&cart->table.st->key_type, line->product,
-									 cart->product_type));
-}
-
 static void
 raise_if_hidden(Cart *cart, Line *line)
 {
 	if (line->outcome == OUTCOME_PRODUCT_NOT_FOUND && sales_find_product(cart, line))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for product %s", product_name(cart, line)),
+				 errmsg("permission denied for product %s", cart_line_name(cart, line)),
 				 errdetail("Row security of table \"%s\" does not let %s update it.",
 						   RelationGetRelationName(cart->table.rel),
 						   GetUserNameFromId(GetUserId(), false)),
@@ -126,13 +106,16 @@ raise_if_hidden(Cart *cart, Line *line)
  * Who may not sell may do nothing else with a sale, nor know what has become of it.
  */
 static void
-check_may_sell(Cart *cart, Record *record)
+check_may_sell(const Cart *cart, Record *record)
 {
-	take_lines(cart, record, is_any);
-	if (!cart_check_policies(cart))
+	Cart		check = *cart;
+
+	if (!cart_is_under_row_security(&check))
 		return;
-	for (int i = 0; i < cart->nlines; i++)
-		raise_if_hidden(cart, &cart->lines[i]);
+	take_lines(&check, record, is_any);
+	cart_check_policies(&check);
+	for (int i = 0; i < check.nlines; i++)
+		raise_if_hidden(&check, &check.lines[i]);
 }
 
 /*
@@ -143,7 +126,7 @@ take_anew(Cart *cart, Record *record)
 {
 	Outcome		outcome;
 
-	take_lines(cart, record, is_expired);
+	take_lines(cart, record, sale_line_is_expired);
 	if (cart->nlines == 0)
 		return;
 	outcome = cart_run(cart);
@@ -165,15 +148,14 @@ sale_confirm(Cart *cart)
 	Record		record;
 	bool		done = false;
 
-	open_sale(cart, VERB_SELL);
-	record_lock(cart, &record);
+	open_sale(cart, VERB_SELL, &record);
 	check_may_sell(cart, &record);
 	take_anew(cart, &record);
 	for (int i = 0; i < record.nlines; i++)
 	{
 		SaleLine   *line = &record.lines[i];
 
-		if (!line->has_hold && !is_expired(line))
+		if (!line->has_hold && !sale_line_is_expired(line))
 			continue;
 		record_settle(cart, cart->sale->id, line, SALE_SOLD,
 					  line->has_hold ? line->qty - line->units : line->released);
@@ -246,7 +228,7 @@ give_back(Cart *cart)
 			raise_if_hidden(cart, line);
 			ereport(NOTICE,
 					(errmsg("product %s not found, its units are given up",
-							product_name(cart, line))));
+							cart_line_name(cart, line))));
 		}
 		if (n == cart->nlines)
 			cart_raise(cart);
@@ -268,8 +250,7 @@ sale_release(Cart *cart)
 	Record		record;
 	int64		units;
 
-	open_sale(cart, VERB_RESTOCK);
-	record_lock(cart, &record);
+	open_sale(cart, VERB_RESTOCK, &record);
 	check_may_sell(cart, &record);
 	if (is_in_state(&record, SALE_SOLD))
 		raise_sale_settled(cart, SALE_SOLD);
@@ -301,7 +282,7 @@ find_line(Cart *cart, Record *record)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("product %s is not part of sale \"%s\"",
-					product_name(cart, &cart->lines[0]), sale_name(cart->sale)),
+					cart_line_name(cart, &cart->lines[0]), sale_name(cart->sale)),
 			 errtablecol(cart->table.rel, cart->table.st->key_attno)));
 }
 
@@ -314,25 +295,20 @@ sale_release_part(Cart *cart)
 	Record		record;
 	Record		one = {.nlines = 1};
 	SaleLine   *line;
-	Cart		part = *cart;
-	int64		qty = part.lines[0].qty;
+	int64		qty = cart->lines[0].qty;
 	int64		units = 0;
 
-	open_sale(cart, VERB_RESTOCK);
-	record_lock(cart, &record);
+	open_sale(cart, VERB_RESTOCK, &record);
 	line = find_line(cart, &record);
 	one.lines = line;
 	check_may_sell(cart, &one);
-	cart->product_type = part.product_type;
-	cart->lines = part.lines;
-	cart->nlines = 1;
 	if (line->state == SALE_SOLD)
 		raise_sale_settled(cart, SALE_SOLD);
 	if (line->has_hold && qty > line->units)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("sale \"%s\" holds fewer units of product %s",
-						sale_name(cart->sale), product_name(cart, &cart->lines[0])),
+						sale_name(cart->sale), cart_line_name(cart, &cart->lines[0])),
 				 errdetail("It holds " INT64_FORMAT ", " INT64_FORMAT " were to be released.",
 						   line->units, qty),
 				 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
@@ -358,15 +334,14 @@ sale_extend(Cart *cart)
 	Record		record;
 	TimestampTz result;
 
-	open_sale(cart, VERB_SELL);
-	record_lock(cart, &record);
+	open_sale(cart, VERB_SELL, &record);
 	check_may_sell(cart, &record);
 	if (is_in_state(&record, SALE_SOLD))
 		raise_sale_settled(cart, SALE_SOLD);
-	take_lines(cart, &record, is_expired);
+	take_lines(cart, &record, sale_line_is_expired);
 	if (cart->nlines > 0)
 		raise_units_taken(cart, cart->lines[0].product);
-	if (!any_line(&record, is_held))
+	if (!is_in_state(&record, SALE_HELD))
 		raise_sale_settled(cart, SALE_RELEASED);
 	result = record_extend_holds(cart, &record,
 								 hold_end(cart->sale->hold_for,
@@ -397,7 +372,7 @@ expire_product(void *arg)
 		if (line->nholds > 0)
 			ereport(NOTICE,
 					(errmsg("product %s not found, " INT64_FORMAT " units that were held of it are given up",
-							product_name(cart, line), line->taken)));
+							cart_line_name(cart, line), line->taken)));
 	}
 	cart_close(cart);
 	return true;
@@ -422,7 +397,7 @@ warn_or_rethrow(Cart *cart, ErrorData *error)
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("could not expire holds of product %s: %s",
-					product_name(cart, cart->lines), error->message)));
+					cart_line_name(cart, cart->lines), error->message)));
 	FreeErrorData(error);
 	cart->lines[0].nholds = 0;
 }
@@ -444,7 +419,7 @@ sale_expire(Cart *cart)
 {
 	int64		nholds = 0;
 
-	open_sale(cart, VERB_EXPIRE);
+	open_cart(cart, VERB_EXPIRE);
 	cart->product_type = InvalidOid;
 	hold_lapsed_products(cart);
 	qsort_arg(cart->lines, cart->nlines, sizeof(Line), compare_products,
@@ -516,12 +491,16 @@ ask(Oid self, Relation stock_table, SalePlan plan)
 }
 
 /*
- * What still holds units must not be forgotten: its stock could never come back.
+ * What still holds units must not be forgotten: its stock could never come back.  The
+ * lock is against a sale that is under way and about to hold something.
  */
 void
 sale_check_no_holds(Oid self, Relation stock_table)
 {
-	int64		nholds = ask(self, stock_table, SALE_HOLDS);
+	int64		nholds;
+
+	LockRelation(stock_table, ShareRowExclusiveLock);
+	nholds = ask(self, stock_table, SALE_HOLDS);
 
 	if (nholds < 0)
 		ereport(ERROR,

@@ -12,8 +12,7 @@
  * They are opened, and checked, by the first thing that needs them.  A sale without an
  * id does not, as long as there is enough stock.
  *
- * The plans are kept with the StockTable, as those of the sql engine are.  All have
- * the same parameters.
+ * All plans have the same parameters.
  */
 #include "postgres.h"
 
@@ -22,7 +21,6 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -30,22 +28,13 @@
 #include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "plans.h"
 #include "relation.h"
 #include "sale_table.h"
-
-/* What is known of the tables, and the plans on them. */
-typedef struct SaleTables
-{
-	MemoryContext cxt;			/* below the StockTable's */
-	Oid			index;			/* of (sale_id, line) of the sales */
-	SPIPlanPtr	plans[N_SALE_PLANS];	/* each made when needed */
-	MemoryContextCallback callback;
-} SaleTables;
 
 /*
  * The columns, in the order of CREATE TABLE.  The definitions hold for tables that we
@@ -273,25 +262,6 @@ check_fit(Cart *cart, Oid relid, const SaleColumn *columns, Oid *index)
 				 errtable(stock)));
 }
 
-static void
-free_plans(void *arg)
-{
-	SaleTables *sales = arg;
-
-	for (int i = 0; i < N_SALE_PLANS; i++)
-		if (sales->plans[i] != NULL)
-			SPI_freeplan(sales->plans[i]);
-}
-
-static bool
-plans_are_valid(SaleTables *sales)
-{
-	for (int i = 0; i < N_SALE_PLANS; i++)
-		if (sales->plans[i] != NULL && !SPI_plan_is_valid(sales->plans[i]))
-			return false;
-	return true;
-}
-
 bool
 sales_kept(Cart *cart)
 {
@@ -308,8 +278,6 @@ sales_open(Cart *cart)
 {
 	StockTable *st = cart->table.st;
 	LOCKMODE	lockmode = cart->table.lockmode;
-	SaleTables *sales;
-	MemoryContext cxt;
 	Oid			index = InvalidOid;
 	Oid			unused;
 
@@ -324,35 +292,15 @@ sales_open(Cart *cart)
 
 	LockRelationOid(st->sale_table, lockmode);
 	LockRelationOid(st->hold_table, lockmode);
-	if (st->sales != NULL && plans_are_valid(st->sales))
+	if (plans_are_valid(st->sale_plans))
 		return;
 
 	/* this may raise, so it comes before what lives longer */
 	check_fit(cart, st->sale_table, sale_columns, &index);
 	check_fit(cart, st->hold_table, hold_columns, &unused);
 
-	cxt = AllocSetContextCreate(st->cxt, "purchase sales",
-								ALLOCSET_SMALL_SIZES);
-	sales = MemoryContextAllocZero(cxt, sizeof(SaleTables));
-	sales->index = index;
-	sales->cxt = cxt;
-	sales->callback.func = free_plans;
-	sales->callback.arg = sales;
-	MemoryContextRegisterResetCallback(cxt, &sales->callback);
-
-	/* an outer call may be in the middle of one of the old plans */
-	if (st->sales != NULL)
-		MemoryContextSetParent(st->sales->cxt, TopTransactionContext);
-	st->sales = sales;
-}
-
-/*
- * The unique index on (sale_id, line) of the sales.
- */
-Oid
-sales_index(Cart *cart)
-{
-	return cart->table.st->sales->index;
+	st->sale_plans = plans_renew(st->sale_plans, N_SALE_PLANS, st->cxt);
+	st->sale_index = index;
 }
 
 /* ----------------------------------------------------------------
@@ -434,35 +382,25 @@ plan_text(Cart *cart, SalePlan plan)
 static SPIPlanPtr
 get_plan(Cart *cart, SalePlan plan)
 {
-	SaleTables *sales = cart->table.st->sales;
+	PlanSet    *set = cart->table.st->sale_plans;
+	Oid			types[N_SALE_PARAMS] = {
+		[SALE_PARAM_ID] = TEXTOID,
+		[SALE_PARAM_LINE] = INT4OID,
+		[SALE_PARAM_PRODUCT] = cart->table.st->key_type.type,
+		[SALE_PARAM_QTY] = INT8OID,
+		[SALE_PARAM_TIME] = TIMESTAMPTZOID,
+		[SALE_PARAM_STATE] = TEXTOID,
+		[SALE_PARAM_REMAINING] = INT8OID,
+		[SALE_PARAM_RELEASED] = INT8OID,
+		[SALE_PARAM_HOLD_FOR] = INTERVALOID,
+		[SALE_PARAM_BUYER] = TEXTOID,
+		[SALE_PARAM_ROLE] = TEXTOID,
+		[SALE_PARAM_EXPIRES] = TIMESTAMPTZOID,
+	};
 
-	if (sales->plans[plan] == NULL)
-	{
-		Oid			types[N_SALE_PARAMS] = {
-			[SALE_PARAM_ID] = TEXTOID,
-			[SALE_PARAM_LINE] = INT4OID,
-			[SALE_PARAM_PRODUCT] = cart->table.st->key_type.type,
-			[SALE_PARAM_QTY] = INT8OID,
-			[SALE_PARAM_TIME] = TIMESTAMPTZOID,
-			[SALE_PARAM_STATE] = TEXTOID,
-			[SALE_PARAM_REMAINING] = INT8OID,
-			[SALE_PARAM_RELEASED] = INT8OID,
-			[SALE_PARAM_HOLD_FOR] = INTERVALOID,
-			[SALE_PARAM_BUYER] = TEXTOID,
-			[SALE_PARAM_ROLE] = TEXTOID,
-			[SALE_PARAM_EXPIRES] = TIMESTAMPTZOID,
-		};
-		SPIPlanPtr	result;
-
-		/* the plan for one sale is good for all */
-		result = SPI_prepare_cursor(plan_text(cart, plan), N_SALE_PARAMS,
-									types, CURSOR_OPT_GENERIC_PLAN);
-		if (result == NULL || SPI_keepplan(result) != 0)
-			elog(ERROR, "could not prepare a plan: %s",
-				 SPI_result_code_string(SPI_result));
-		sales->plans[plan] = result;
-	}
-	return sales->plans[plan];
+	if (set->plans[plan] != NULL)
+		return set->plans[plan];
+	return plans_add(set, plan, plan_text(cart, plan), N_SALE_PARAMS, types);
 }
 
 /*

@@ -82,7 +82,6 @@ typedef struct SaleContext
 
 extern bool sales_kept(Cart *cart);
 extern void sales_open(Cart *cart);
-extern Oid	sales_index(Cart *cart);
 extern char *sales_misfit(StockTable *st, Oid relid, const SaleColumn *columns,
 						  Oid owner, Oid *index);
 

@@ -1,18 +1,8 @@
 -- Keys of every type, names of every kind.
 BEGIN;
 \ir shop.psql
+\ir key_types.psql
 SELECT no_plan();
-
-SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'citext') AS has_citext
-\gset
-\if :has_citext
-CREATE EXTENSION IF NOT EXISTS citext;
-\else
-CREATE DOMAIN citext AS text;
-\endif
-CREATE DOMAIN sku AS text CHECK (VALUE ~ '^[a-z]+-[0-9]+$');
-CREATE DOMAIN small_id AS integer CHECK (VALUE > 0);
-CREATE TYPE size AS ENUM ('S', 'M', 'L');
 
 -- Each type, with a key as it is written
 CREATE FUNCTION sells_by_text(key_type text, key text) RETURNS SETOF text

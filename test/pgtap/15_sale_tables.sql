@@ -2,19 +2,11 @@
 -- as their owner changes them.
 BEGIN;
 \ir shop.psql
+\ir key_types.psql
 SELECT no_plan();
 
-SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'citext') AS has_citext,
-    EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i') AS has_icu
+SELECT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i') AS has_icu
 \gset
-\if :has_citext
-CREATE EXTENSION IF NOT EXISTS citext;
-\else
-CREATE DOMAIN citext AS text;
-\endif
-CREATE DOMAIN sku AS text CHECK (VALUE ~ '^[a-z]+-[0-9]+$');
-CREATE DOMAIN small_id AS integer CHECK (VALUE > 0);
-CREATE TYPE size AS ENUM ('S', 'M', 'L');
 
 -- Each type, with a key as it is written
 CREATE FUNCTION keeps(key_type text, key text) RETURNS SETOF text
