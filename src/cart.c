@@ -477,9 +477,9 @@ lock_and_undo(Cart *cart)
 }
 
 /*
- * If there is a sale with the cart's id, answer as it was answered when it was made.
- * But what somebody has bought whose products the user may not sell is nothing that he
- * is told: for him they are not found.
+ * Answer as it was answered when the sale with the cart's id was made.  But what somebody
+ * has bought whose products the user may not sell is nothing that he is told: for him
+ * they are not found.  False if the snapshot does not see the sale.
  */
 static bool
 repeat_sale(Cart *cart)
@@ -503,51 +503,22 @@ repeat_sale(Cart *cart)
 }
 
 /*
- * Claim the cart's id, waiting as long as purchase.lock_wait allows.  False if another
- * transaction has it, or if there is such a sale by now: then every line has the
- * outcome of that one.
+ * Claim the cart's id, waiting as long as purchase.lock_wait allows.
  */
-static bool
+static ClaimResult
 claim_id(Cart *cart)
 {
 	Claim		claim = {.cart = cart};
-	bool		repeated;
 
-	for (;;)
+	cart->sale->busy = false;
+	claim.result = record_claim(cart, false);
+	if (claim.result == CLAIM_BUSY && cart->lock_wait != 0)
 	{
-		claim.result = record_claim(cart, false);
-		if (claim.result == CLAIM_BUSY && cart->lock_wait != 0)
-		{
-			cart->waiting = cart->lines;
-			wait_within(cart->lock_wait, claim_waiting, raise_id_busy, &claim);
-			cart->waiting = NULL;
-		}
-		if (claim.result == CLAIM_OK)
-			return true;
-		if (claim.result == CLAIM_BUSY)
-		{
-			cart->sale->busy = true;
-			set_outcomes(cart, OUTCOME_BUSY);
-			return false;
-		}
-
-		PushActiveSnapshot(GetTransactionSnapshot());
-		repeated = repeat_sale(cart);
-		PopActiveSnapshot();
-		if (repeated)
-		{
-			record_unclaim(cart);	/* there is nothing to record */
-			return false;
-		}
-		if (IsolationUsesXactSnapshot())
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-					 errmsg("could not serialize access due to concurrent update"),
-					 errdetail("Sale \"%s\" was made after this transaction began.",
-							   sale_name(cart->sale)),
-					 errhint("Retry the transaction."),
-					 errtable(cart->table.rel)));
+		cart->waiting = cart->lines;
+		wait_within(cart->lock_wait, claim_waiting, raise_id_busy, &claim);
+		cart->waiting = NULL;
 	}
+	return claim.result;
 }
 
 static bool
@@ -619,9 +590,6 @@ take_lapsed(Cart *cart)
  * If nobody holds any of the rows, each line is locked and written in one step.  If
  * one was taken meanwhile, what was already written is rolled back with the
  * transaction, or with the subtransaction of the try functions.
- *
- * An id is claimed after the look, so that a refusal from it claims nothing, and before
- * the locks, as whose sale it is must be known first.
  */
 static void
 run_lines(Cart *cart)
@@ -634,9 +602,6 @@ run_lines(Cart *cart)
 		free = look_at_line(cart, line) && free;
 	available = worst_line(cart)->outcome == OUTCOME_AVAILABLE;
 	if (cart->verb == VERB_READ || (!IsolationUsesXactSnapshot() && !available))
-		return;
-
-	if (is_to_be_recorded(cart) && !claim_id(cart))
 		return;
 
 	/* a cart that can't be sold does not wait for the rest of its lines */
@@ -802,25 +767,65 @@ end_command(Cart *cart)
 }
 
 /*
+ * Run a cart whose id is claimed, or taken by a sale that was made before.
+ */
+static void
+run_claimed(Cart *cart, ClaimResult claim)
+{
+	Sale	   *sale = cart->sale;
+
+	if (claim == CLAIM_BUSY)
+	{
+		sale->busy = true;
+		set_outcomes(cart, OUTCOME_BUSY);
+		return;
+	}
+	if (claim == CLAIM_TAKEN && repeat_sale(cart))
+		return;
+	if (claim == CLAIM_TAKEN && IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update"),
+				 errdetail("Sale \"%s\" was made after this transaction began.",
+						   sale_name(sale)),
+				 errhint("Retry the transaction."),
+				 errtable(cart->table.rel)));
+
+	/* what was there and is not seen by a later snapshot was deleted */
+	run_lines(cart);
+	if (worst_line(cart)->outcome == OUTCOME_SOLD)
+		record_store(cart);
+	else if (IsolationIsSerializable())
+		(void) record_exists(cart); /* that it is not is what a refusal rests
+									 * on */
+}
+
+/*
  * Run a cart that is open.  Every line has an outcome then.  A sale that was made
  * before is answered as it was then.
+ *
+ * An id is claimed before all else: whose sale it is must be known before a product is
+ * locked, and what is looked at then is not older than the claim.  To claim it costs
+ * neither a transaction id nor WAL, so that a refusal has nothing to take back.
  */
 Outcome
 cart_run(Cart *cart)
 {
+	bool		recorded = is_to_be_recorded(cart);
+	ClaimResult claim = CLAIM_OK;
 	Outcome		outcome;
 
 	prepare_lines(cart);
+	if (recorded)
+		claim = claim_id(cart);
 	begin_command(cart);
-	if (!is_to_be_recorded(cart) || !repeat_sale(cart))
+	if (recorded)
+		run_claimed(cart, claim);
+	else
 		run_lines(cart);
 	outcome = worst_line(cart)->outcome;
-	if (is_to_be_recorded(cart) && cart->sale->claimed)
-	{
-		if (outcome == OUTCOME_SOLD)
-			record_store(cart);
+	if (recorded)
 		record_unclaim(cart);
-	}
 	if (cart->verb == VERB_READ || outcome > OUTCOME_SOLD)
 	{
 		for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)

@@ -114,6 +114,22 @@ compat_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot,
 #endif
 }
 
+/*
+ * Make the index entries of a new row.
+ */
+static inline void
+compat_insert_new_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot,
+							   EState *estate)
+{
+#if PG_VERSION_NUM >= 190000
+	(void) ExecInsertIndexTuples(rri, estate, 0, slot, NIL, NULL);
+#elif PG_VERSION_NUM >= 160000
+	(void) ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL, false);
+#else
+	(void) ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL);
+#endif
+}
+
 static inline TM_Result
 compat_table_tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot,
 						  CommandId cid, bool wait, TM_FailureData *tmfd,

@@ -83,8 +83,7 @@ typedef struct StockTable
 	struct RowTable *row;
 	struct RowPlace *places;
 	struct PlanSet *sql_plans;
-	struct PlanSet *sale_plans;
-	Oid			sale_index;		/* of (sale_id, line), with sale_plans */
+	struct SaleTables *sales;
 } StockTable;
 
 /* Why a relation can't be, or can no longer be, a stock table. */

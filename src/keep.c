@@ -85,7 +85,8 @@ create_table(Relation rel, StockTable *st, const char *name,
 				appendStringInfo(&sql, " COLLATE %s",
 								 collation_name(key->attcollation));
 		}
-		appendStringInfo(&sql, " %s, ", column->definition);
+		appendStringInfo(&sql, " %s%s, ", column->definition,
+						 column->never_null ? " NOT NULL" : "");
 	}
 	/* room for the version that settles a line, so that it is HOT */
 	appendStringInfo(&sql, "PRIMARY KEY (sale_id, line))%s",
@@ -112,7 +113,7 @@ find_or_create(Relation rel, Relation reg, StockTable *st, const char *name,
 {
 	Oid			relid;
 	char	   *why;
-	Oid			unused;
+	SaleTable	unused;
 
 	if (name != NULL || get_rel_name(registered) == NULL)
 		registered = InvalidOid;
@@ -257,7 +258,7 @@ purchase_stock_table_sales(PG_FUNCTION_ARGS)
 
 		for (int i = 0; i < 2; i++)
 		{
-			Oid			unused;
+			SaleTable	unused;
 			char	   *why = sales_misfit(st, tables[i], columns[i],
 										   rel->rd_rel->relowner, &unused);
 

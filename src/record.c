@@ -297,9 +297,6 @@ record_lock(Cart *cart, Record *record)
  * Does a snapshot see the first line of the cart's sale?  This is asked for every new
  * sale, mostly in vain, so without SPI.  A dirty snapshot sees what is not yet
  * committed, too: then *xid is the transaction that has inserted it.
- *
- * But a dirty snapshot can miss a row that is being updated: the old version is gone when
- * it comes there, and the new one was not yet in the index.
  */
 static bool
 sees_first_line(Cart *cart, Snapshot snapshot, TransactionId *xid)
@@ -317,7 +314,8 @@ sees_first_line(Cart *cart, Snapshot snapshot, TransactionId *xid)
 	*xid = InvalidTransactionId;
 
 	/* of a row that is being updated, both versions may be found */
-	scan = systable_beginscan(rel, cart->table.st->sale_index, true, snapshot, 2, keys);
+	scan = systable_beginscan(rel, cart->table.st->sales->sale.index, true, snapshot,
+							  2, keys);
 	while (!found && HeapTupleIsValid(systable_getnext(scan)))
 	{
 		if (snapshot->snapshot_type == SNAPSHOT_DIRTY &&
@@ -415,7 +413,6 @@ record_exists(Cart *cart)
 {
 	TransactionId xid;
 
-	sales_open(cart);
 	return sees_first_line(cart, GetActiveSnapshot(), &xid);
 }
 
@@ -446,33 +443,45 @@ record_repeat(Cart *cart)
  * ----------------------------------------------------------------
  */
 
+static bool
+take_claim(Cart *cart, bool wait)
+{
+	Sale	   *sale = cart->sale;
+	LOCKTAG    *tag = &sale->claim;
+	uint64		hash = hash_bytes_extended((unsigned char *) VARDATA_ANY(sale->id),
+										   VARSIZE_ANY_EXHDR(sale->id), 0);
+
+	tag->locktag_field1 = MyDatabaseId;
+	tag->locktag_field2 = cart->table.st->sale_table;
+	tag->locktag_field3 = (uint32) hash;
+	tag->locktag_field4 = CLAIM_FIELD4 | ((hash >> 32) & CLAIM_HASH_BITS);
+	tag->locktag_type = LOCKTAG_USERLOCK;
+	tag->locktag_lockmethodid = USER_LOCKMETHOD;
+	sale->claimed = LockAcquire(tag, ExclusiveLock, false, !wait) !=
+		LOCKACQUIRE_NOT_AVAIL;
+	return sale->claimed;
+}
+
 /*
  * Claim the cart's id until record_unclaim().  With wait, never CLAIM_BUSY.
+ *
+ * For a new id one look is enough: no version at all, not even a dead one.  Else a dirty
+ * snapshot finds what is not yet committed.  But it can miss a row that is being updated:
+ * the old version is gone when it comes there, and the new one was not yet in the
+ * index.  So the latest snapshot has the last word.
  */
 ClaimResult
 record_claim(Cart *cart, bool wait)
 {
-	Sale	   *sale = cart->sale;
-	LOCKTAG    *tag = &sale->claim;
 	SnapshotData dirty;
 	TransactionId xid;
 	bool		taken;
 
-	if (!sale->claimed)
-	{
-		uint64		hash = hash_bytes_extended((unsigned char *) VARDATA_ANY(sale->id),
-											   VARSIZE_ANY_EXHDR(sale->id), 0);
-
-		tag->locktag_field1 = MyDatabaseId;
-		tag->locktag_field2 = cart->table.st->sale_table;
-		tag->locktag_field3 = (uint32) hash;
-		tag->locktag_field4 = CLAIM_FIELD4 | ((hash >> 32) & CLAIM_HASH_BITS);
-		tag->locktag_type = LOCKTAG_USERLOCK;
-		tag->locktag_lockmethodid = USER_LOCKMETHOD;
-		if (LockAcquire(tag, ExclusiveLock, false, !wait) == LOCKACQUIRE_NOT_AVAIL)
-			return CLAIM_BUSY;
-		sale->claimed = true;
-	}
+	sales_open(cart);
+	if (!cart->sale->claimed && !take_claim(cart, wait))
+		return CLAIM_BUSY;
+	if (!sees_first_line(cart, SnapshotAny, &xid))
+		return CLAIM_OK;
 
 	InitDirtySnapshot(dirty);
 	while (sees_first_line(cart, &dirty, &xid) && TransactionIdIsValid(xid))
@@ -482,9 +491,10 @@ record_claim(Cart *cart, bool wait)
 		XactLockTableWait(xid, NULL, NULL, XLTW_None);
 	}
 
-	/* nobody has it in work: is it there? */
+	/* what this transaction has recorded itself is there, too */
+	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
-	taken = sees_first_line(cart, GetActiveSnapshot(), &xid);
+	taken = record_exists(cart);
 	PopActiveSnapshot();
 	return taken ? CLAIM_TAKEN : CLAIM_OK;
 }
@@ -515,41 +525,42 @@ void
 record_store(Cart *cart)
 {
 	Sale	   *sale = cart->sale;
+	bool		held = sale->hold_for != NULL;
 	TimestampTz now = GetCurrentTimestamp();
+	Datum		state = CStringGetTextDatum(state_names[held ? SALE_HELD : SALE_SOLD]);
 	Datum		role = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
-	SaleContext context;
+	SaleParams *all = palloc(cart->nlines * sizeof(SaleParams));
 
-	sales_begin(&context, cart);
 	for (int i = 0; i < cart->nlines; i++)
 	{
 		Line	   *line = &cart->lines[i];
-		SaleParams	params;
+		SaleParams *params = &all[i];
 
-		line_params(&params, cart->sale->id, i + 1);
-		sale_param(&params, SALE_PARAM_PRODUCT, line->key);
-		sale_param(&params, SALE_PARAM_QTY, Int64GetDatum(line->qty));
-		sale_param(&params, SALE_PARAM_TIME, TimestampTzGetDatum(now));
-		sale_param(&params, SALE_PARAM_STATE,
-				   CStringGetTextDatum(state_names[sale->hold_for ? SALE_HELD : SALE_SOLD]));
-		sale_param(&params, SALE_PARAM_REMAINING, Int64GetDatum(line->remaining));
-		sale_param(&params, SALE_PARAM_ROLE, role);
+		line_params(params, sale->id, i + 1);
+		sale_param(params, SALE_PARAM_PRODUCT, line->key);
+		sale_param(params, SALE_PARAM_QTY, Int64GetDatum(line->qty));
+		sale_param(params, SALE_PARAM_STATE, state);
+		sale_param(params, SALE_PARAM_REMAINING, Int64GetDatum(line->remaining));
+		sale_param(params, SALE_PARAM_RELEASED, Int64GetDatum(0));
+		sale_param(params, SALE_PARAM_RETURNED, Int64GetDatum(0));
+		sale_param(params, SALE_PARAM_ROLE, role);
+		sale_param(params, SALE_PARAM_TIME, TimestampTzGetDatum(now));
 		if (sale->buyer != NULL)
-			sale_param(&params, SALE_PARAM_BUYER, PointerGetDatum(sale->buyer));
-		if (sale->hold_for != NULL)
+			sale_param(params, SALE_PARAM_BUYER, PointerGetDatum(sale->buyer));
+		if (held)
 		{
-			sale_param(&params, SALE_PARAM_HOLD_FOR,
+			sale_param(params, SALE_PARAM_HOLD_FOR,
 					   IntervalPGetDatum(sale->hold_for));
-			sale_param(&params, SALE_PARAM_EXPIRES,
+			sale_param(params, SALE_PARAM_EXPIRES,
 					   TimestampTzGetDatum(hold_end(sale->hold_for, now)));
-		}
-		sales_write_one(cart, SALE_INSERT, &params);
-		if (sale->hold_for != NULL)
-		{
-			sales_write_one(cart, SALE_INSERT_HOLD, &params);
 			line->outcome = OUTCOME_HELD;
 		}
+		else
+			sale_param(params, SALE_PARAM_SETTLED, TimestampTzGetDatum(now));
 	}
-	sales_end(&context);
+	sales_insert(cart, SALE_INSERT, all, cart->nlines);
+	if (held)
+		sales_insert(cart, SALE_INSERT_HOLD, all, cart->nlines);
 }
 
 /*
@@ -565,7 +576,7 @@ record_settle(Cart *cart, text *id, SaleLine *line, SaleState state,
 	line_params(&params, id, line->line);
 	sale_param(&params, SALE_PARAM_STATE, CStringGetTextDatum(state_names[state]));
 	sale_param(&params, SALE_PARAM_RELEASED, Int64GetDatum(released));
-	sale_param(&params, SALE_PARAM_TIME, TimestampTzGetDatum(GetCurrentTimestamp()));
+	sale_param(&params, SALE_PARAM_SETTLED, TimestampTzGetDatum(GetCurrentTimestamp()));
 	sales_begin(&context, cart);
 	sales_write_one(cart, SALE_SETTLE, &params);
 	if (line->has_hold)

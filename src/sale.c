@@ -456,7 +456,7 @@ ask(Oid self, Relation stock_table, SalePlan plan)
 {
 	Cart		cart = {.verb = VERB_READ,.self = self};
 	Oid			owner = stock_table->rd_rel->relowner;
-	Oid			unused;
+	SaleTable	unused;
 	int64		result = 0;
 	const char *why;
 

@@ -42,35 +42,36 @@
  * no CHECKs: nobody else writes, and the server would plan each of them in every call.
  */
 const SaleColumn sale_columns[] = {
-	{"sale_id", TEXTOID, "COLLATE \"C\" NOT NULL"},
-	{"line", INT4OID, "NOT NULL"},
-	{"product_id", InvalidOid, "NOT NULL"},
-	{"qty", INT8OID, "NOT NULL"},
-	{"state", TEXTOID, "NOT NULL"},
-	{"remaining", INT8OID, ""},
-	{"released", INT8OID, "NOT NULL DEFAULT 0"},
-	{"returned", INT8OID, "NOT NULL DEFAULT 0"},
-	{"hold_for", INTERVALOID, ""},
-	{"buyer", TEXTOID, ""},
-	{"created_by", TEXTOID, "NOT NULL"},
-	{"created_at", TIMESTAMPTZOID, "NOT NULL"},
-	{"settled_at", TIMESTAMPTZOID, ""},
-	{NULL, InvalidOid, NULL}
+	{"sale_id", TEXTOID, SALE_PARAM_ID, true, "COLLATE \"C\""},
+	{"line", INT4OID, SALE_PARAM_LINE, true, ""},
+	{"product_id", InvalidOid, SALE_PARAM_PRODUCT, true, ""},
+	{"qty", INT8OID, SALE_PARAM_QTY, true, ""},
+	{"state", TEXTOID, SALE_PARAM_STATE, true, ""},
+	{"remaining", INT8OID, SALE_PARAM_REMAINING, false, ""},
+	{"released", INT8OID, SALE_PARAM_RELEASED, true, "DEFAULT 0"},
+	{"returned", INT8OID, SALE_PARAM_RETURNED, true, "DEFAULT 0"},
+	{"hold_for", INTERVALOID, SALE_PARAM_HOLD_FOR, false, ""},
+	{"buyer", TEXTOID, SALE_PARAM_BUYER, false, ""},
+	{"created_by", TEXTOID, SALE_PARAM_ROLE, true, ""},
+	{"created_at", TIMESTAMPTZOID, SALE_PARAM_TIME, true, ""},
+	{"settled_at", TIMESTAMPTZOID, SALE_PARAM_SETTLED, false, ""},
+	{.name = NULL}
 };
 
 const SaleColumn hold_columns[] = {
-	{"sale_id", TEXTOID, "COLLATE \"C\" NOT NULL"},
-	{"line", INT4OID, "NOT NULL"},
-	{"product_id", InvalidOid, "NOT NULL"},
-	{"qty", INT8OID, "NOT NULL"},
-	{"buyer", TEXTOID, ""},
-	{"expires_at", TIMESTAMPTZOID, "NOT NULL"},
-	{NULL, InvalidOid, NULL}
+	{"sale_id", TEXTOID, SALE_PARAM_ID, true, "COLLATE \"C\""},
+	{"line", INT4OID, SALE_PARAM_LINE, true, ""},
+	{"product_id", InvalidOid, SALE_PARAM_PRODUCT, true, ""},
+	{"qty", INT8OID, SALE_PARAM_QTY, true, ""},
+	{"buyer", TEXTOID, SALE_PARAM_BUYER, false, ""},
+	{"expires_at", TIMESTAMPTZOID, SALE_PARAM_EXPIRES, true, ""},
+	{.name = NULL}
 };
 
 /*
  * In a statement, %s is the table of the sales, %h that of the holds, %t the stock
- * table, and %k the condition that the key equals $3: of the line or in the stock table.
+ * table, %k the condition that the key equals $3: of the line or in the stock table.
+ * %c are the columns of a table of ours, and %v the parameters for them.
  *
  * Who takes a lapsed hold believes neither table alone: the line must be unsettled, of
  * the same product, and no more units come back than it still has.
@@ -98,22 +99,16 @@ static const char *const sale_plans[] = {
 	" ORDER BY h.line FOR UPDATE",
 	[SALE_RELY_ON] =
 	"SELECT FROM %s AS s WHERE s." THE_LINE " FOR KEY SHARE",
-	[SALE_INSERT] =
-	"INSERT INTO %s (sale_id, line, product_id, qty, state, remaining, released,"
-	" returned, hold_for, buyer, created_by, created_at, settled_at)"
-	" VALUES ($1, $2, $3, $4, $6, $7, 0, 0, $9, $10, $11, $5,"
-	" CASE WHEN $12 IS NULL THEN $5 END)",
-	[SALE_INSERT_HOLD] =
-	"INSERT INTO %h (sale_id, line, product_id, qty, buyer, expires_at)"
-	" VALUES ($1, $2, $3, $4, $10, $12)",
+	[SALE_INSERT] = "INSERT INTO %s (%c) VALUES (%v)",
+	[SALE_INSERT_HOLD] = "INSERT INTO %h (%c) VALUES (%v)",
 	[SALE_SETTLE] =
-	"UPDATE %s SET state = $6, released = $8, settled_at = $5 WHERE " THE_LINE,
+	"UPDATE %s SET state = $6, released = $8, settled_at = $14 WHERE " THE_LINE,
 	[SALE_DELETE_HOLD] =
 	"DELETE FROM %h WHERE " THE_LINE,
 	[SALE_REDUCE_HOLD] =
 	"UPDATE %h SET qty = $4 WHERE " THE_LINE,
 	[SALE_EXTEND_HOLDS] =
-	"UPDATE %h SET expires_at = GREATEST(expires_at, $12) WHERE " THE_SALE
+	"UPDATE %h SET expires_at = GREATEST(expires_at, $13) WHERE " THE_SALE
 	" RETURNING expires_at",
 	[SALE_LAPSED_UNITS] =
 	"SELECT COALESCE(pg_catalog.sum(" UNITS "), 0)::pg_catalog.int8"
@@ -200,12 +195,12 @@ column_fits(StockTable *st, Relation rel, const SaleColumn *column)
 }
 
 /*
- * Why a table can't keep sales, or holds, to follow its name; NULL if it can.  Then *index is the one on
- * (sale_id, line).
+ * Why a table can't keep sales, or holds, to follow its name; NULL if it can.  Then
+ * *table is what is to be known of it.
  */
 char *
 sales_misfit(StockTable *st, Oid relid, const SaleColumn *columns, Oid owner,
-			 Oid *index)
+			 SaleTable *table)
 {
 	Relation	rel = try_relation_open(relid, AccessShareLock);
 	char	   *result = NULL;
@@ -233,8 +228,9 @@ sales_misfit(StockTable *st, Oid relid, const SaleColumn *columns, Oid owner,
 	}
 	if (result == NULL)
 	{
-		*index = find_line_index(rel);
-		if (!OidIsValid(*index))
+		table->index = find_line_index(rel);
+		table->is_plain = sale_insert_is_plain(rel, &st->key_type, columns);
+		if (!OidIsValid(table->index))
 			result = pstrdup("has no unique index on (sale_id, line)");
 	}
 	relation_close(rel, NoLock);
@@ -242,11 +238,11 @@ sales_misfit(StockTable *st, Oid relid, const SaleColumn *columns, Oid owner,
 }
 
 static void
-check_fit(Cart *cart, Oid relid, const SaleColumn *columns, Oid *index)
+check_fit(Cart *cart, Oid relid, const SaleColumn *columns, SaleTable *table)
 {
 	Relation	stock = cart->table.rel;
 	char	   *why = sales_misfit(cart->table.st, relid, columns,
-								   stock->rd_rel->relowner, index);
+								   stock->rd_rel->relowner, table);
 	char	   *name = get_rel_name(relid);
 
 	if (why != NULL)
@@ -271,15 +267,15 @@ sales_kept(Cart *cart)
 /*
  * Lock both tables, and see that they fit.  Locks are taken each time: another
  * transaction may alter a table that we have checked only while we don't hold it.  Then
- * the plans on it are no longer valid, and it is checked anew.
+ * what we know of the stock table is no longer valid, and they are checked anew.  A new
+ * name of the schema is seen by the plans only.
  */
 void
 sales_open(Cart *cart)
 {
 	StockTable *st = cart->table.st;
 	LOCKMODE	lockmode = cart->table.lockmode;
-	Oid			index = InvalidOid;
-	Oid			unused;
+	SaleTables	tables;
 
 	if (!sales_kept(cart))
 		ereport(ERROR,
@@ -292,15 +288,18 @@ sales_open(Cart *cart)
 
 	LockRelationOid(st->sale_table, lockmode);
 	LockRelationOid(st->hold_table, lockmode);
-	if (plans_are_valid(st->sale_plans))
+	if (st->sales != NULL && stock_table_is_current(st) &&
+		plans_are_valid(st->sales->plans))
 		return;
 
-	/* this may raise, so it comes before what lives longer */
-	check_fit(cart, st->sale_table, sale_columns, &index);
-	check_fit(cart, st->hold_table, hold_columns, &unused);
+	/* these may raise, so they come before what lives longer */
+	check_fit(cart, st->sale_table, sale_columns, &tables.sale);
+	check_fit(cart, st->hold_table, hold_columns, &tables.hold);
 
-	st->sale_plans = plans_renew(st->sale_plans, N_SALE_PLANS, st->cxt);
-	st->sale_index = index;
+	if (st->sales == NULL)
+		st->sales = MemoryContextAllocZero(st->cxt, sizeof(SaleTables));
+	tables.plans = plans_renew(st->sales->plans, N_SALE_PLANS, st->cxt);
+	*st->sales = tables;
 }
 
 /* ----------------------------------------------------------------
@@ -341,6 +340,19 @@ product_condition(StockTable *st, Oid relid, const char *alias)
 						 get_attnum(relid, "product_id"), alias, "$3");
 }
 
+static void
+append_columns(StringInfo sql, char what, const SaleColumn *columns)
+{
+	for (const SaleColumn *column = columns; column->name != NULL; column++)
+	{
+		appendStringInfoString(sql, column == columns ? "" : ", ");
+		if (what == 'c')
+			appendStringInfoString(sql, column->name);
+		else
+			appendStringInfo(sql, "$%d", column->param + 1);
+	}
+}
+
 static char *
 plan_text(Cart *cart, SalePlan plan)
 {
@@ -366,6 +378,10 @@ plan_text(Cart *cart, SalePlan plan)
 			case 't':
 				appendStringInfoString(&sql, relation_name(st->relid));
 				break;
+			case 'c':
+			case 'v':
+				append_columns(&sql, *p, plan == SALE_INSERT ? sale_columns : hold_columns);
+				break;
 			default:
 				Assert(*p == 'k');
 				appendStringInfoString(&sql, plan == SALE_FIND_PRODUCT ?
@@ -382,7 +398,7 @@ plan_text(Cart *cart, SalePlan plan)
 static SPIPlanPtr
 get_plan(Cart *cart, SalePlan plan)
 {
-	PlanSet    *set = cart->table.st->sale_plans;
+	PlanSet    *set = cart->table.st->sales->plans;
 	Oid			types[N_SALE_PARAMS] = {
 		[SALE_PARAM_ID] = TEXTOID,
 		[SALE_PARAM_LINE] = INT4OID,
@@ -392,10 +408,12 @@ get_plan(Cart *cart, SalePlan plan)
 		[SALE_PARAM_STATE] = TEXTOID,
 		[SALE_PARAM_REMAINING] = INT8OID,
 		[SALE_PARAM_RELEASED] = INT8OID,
+		[SALE_PARAM_RETURNED] = INT8OID,
 		[SALE_PARAM_HOLD_FOR] = INTERVALOID,
 		[SALE_PARAM_BUYER] = TEXTOID,
 		[SALE_PARAM_ROLE] = TEXTOID,
 		[SALE_PARAM_EXPIRES] = TIMESTAMPTZOID,
+		[SALE_PARAM_SETTLED] = TIMESTAMPTZOID,
 	};
 
 	if (set->plans[plan] != NULL)
@@ -465,6 +483,28 @@ void
 sales_write_one(Cart *cart, SalePlan plan, SaleParams *params)
 {
 	(void) sales_write(cart, plan, params, 1);
+}
+
+/*
+ * Insert rows, with SALE_INSERT or SALE_INSERT_HOLD.
+ */
+void
+sales_insert(Cart *cart, SalePlan plan, SaleParams *params, int nrows)
+{
+	StockTable *st = cart->table.st;
+	SaleContext context;
+
+	sales_open(cart);
+	if (plan == SALE_INSERT ? st->sales->sale.is_plain : st->sales->hold.is_plain)
+	{
+		sale_insert(plan == SALE_INSERT ? st->sale_table : st->hold_table,
+					plan == SALE_INSERT ? sale_columns : hold_columns, params, nrows);
+		return;
+	}
+	sales_begin(&context, cart);
+	for (int i = 0; i < nrows; i++)
+		sales_write_one(cart, plan, &params[i]);
+	sales_end(&context);
 }
 
 /*

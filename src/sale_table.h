@@ -11,20 +11,6 @@
 
 #pragma GCC visibility push(hidden)
 
-/*
- * A column that one of the tables must have.  The stock table's key is a type of its
- * own: InvalidOid.
- */
-typedef struct SaleColumn
-{
-	const char *name;
-	Oid			type;
-	const char *definition;		/* what follows the type in CREATE TABLE */
-} SaleColumn;
-
-extern const SaleColumn sale_columns[];
-extern const SaleColumn hold_columns[];
-
 /* In the order of sale_plans. */
 typedef enum SalePlan
 {
@@ -58,18 +44,50 @@ typedef enum SaleParam
 	SALE_PARAM_STATE,
 	SALE_PARAM_REMAINING,
 	SALE_PARAM_RELEASED,
+	SALE_PARAM_RETURNED,
 	SALE_PARAM_HOLD_FOR,
 	SALE_PARAM_BUYER,
 	SALE_PARAM_ROLE,
 	SALE_PARAM_EXPIRES,
+	SALE_PARAM_SETTLED,
 	N_SALE_PARAMS
 } SaleParam;
+
+/*
+ * A column that one of the tables must have.  The stock table's key is a type of its
+ * own: InvalidOid.
+ */
+typedef struct SaleColumn
+{
+	const char *name;
+	Oid			type;
+	SaleParam	param;			/* that a new row gets */
+	bool		never_null;
+	const char *definition;		/* what else follows the type in CREATE TABLE */
+} SaleColumn;
+
+extern const SaleColumn sale_columns[];
+extern const SaleColumn hold_columns[];
 
 typedef struct SaleParams
 {
 	Datum		values[N_SALE_PARAMS];
 	char		nulls[N_SALE_PARAMS];	/* as SPI wants it: 'n' or ' ' */
 } SaleParams;
+
+/* What is known of the two tables, as long as their definitions stay the same. */
+typedef struct SaleTable
+{
+	Oid			index;			/* of (sale_id, line) */
+	bool		is_plain;		/* see sale_insert_is_plain() */
+} SaleTable;
+
+typedef struct SaleTables
+{
+	SaleTable	sale;
+	SaleTable	hold;
+	struct PlanSet *plans;
+} SaleTables;
 
 /* Between sales_begin() and sales_end(): who we are otherwise. */
 typedef struct SaleContext
@@ -83,7 +101,7 @@ typedef struct SaleContext
 extern bool sales_kept(Cart *cart);
 extern void sales_open(Cart *cart);
 extern char *sales_misfit(StockTable *st, Oid relid, const SaleColumn *columns,
-						  Oid owner, Oid *index);
+						  Oid owner, SaleTable *table);
 
 extern void sales_begin(SaleContext *context, Cart *cart);
 extern void sales_end(SaleContext *context);
@@ -93,12 +111,19 @@ extern uint64 sales_run(Cart *cart, SalePlan plan, SaleParams *params,
 						bool read_only);
 extern uint64 sales_write(Cart *cart, SalePlan plan, SaleParams *params,
 						  uint64 nrows);
+extern void sales_insert(Cart *cart, SalePlan plan, SaleParams *params, int nrows);
 extern void sales_write_one(Cart *cart, SalePlan plan, SaleParams *params);
 extern struct PortalData *sales_cursor(Cart *cart, SalePlan plan,
 									   SaleParams *params);
 extern Datum sales_value(uint64 row, int column, bool *isnull);
 extern bool sales_find_product(Cart *cart, Line *line);
 extern Datum sales_key(uint64 row, int column, KeyType *kt);
+
+/* sale_insert.c */
+extern bool sale_insert_is_plain(Relation rel, KeyType *kt,
+								 const SaleColumn *columns);
+extern void sale_insert(Oid relid, const SaleColumn *columns, SaleParams *params,
+						int nrows);
 
 #pragma GCC visibility pop
 

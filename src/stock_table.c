@@ -150,6 +150,17 @@ lookup(Oid self, Relation rel)
 	return build_entry(self, rel);
 }
 
+/*
+ * Has nothing happened, since this was read, to what it tells of?
+ */
+bool
+stock_table_is_current(StockTable *st)
+{
+	CacheEntry *entry = hash_search(cache, &st->relid, HASH_FIND, NULL);
+
+	return entry != NULL && entry->valid && entry->st == st;
+}
+
 static Oid
 default_stock_table(Oid self)
 {

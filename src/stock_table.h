@@ -25,6 +25,7 @@ typedef struct OpenTable
 
 extern void stock_table_open(OpenTable *table, Oid self, Oid relid,
 							 bool for_update);
+extern bool stock_table_is_current(StockTable *st);
 extern Relation stock_table_index(OpenTable *table);
 extern void stock_table_close(OpenTable *table);
 
