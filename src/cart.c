@@ -772,24 +772,16 @@ end_command(Cart *cart)
 static void
 run_claimed(Cart *cart, ClaimResult claim)
 {
-	Sale	   *sale = cart->sale;
-
 	if (claim == CLAIM_BUSY)
 	{
-		sale->busy = true;
+		cart->sale->busy = true;
 		set_outcomes(cart, OUTCOME_BUSY);
 		return;
 	}
 	if (claim == CLAIM_TAKEN && repeat_sale(cart))
 		return;
 	if (claim == CLAIM_TAKEN && IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to concurrent update"),
-				 errdetail("Sale \"%s\" was made after this transaction began.",
-						   sale_name(sale)),
-				 errhint("Retry the transaction."),
-				 errtable(cart->table.rel)));
+		raise_sale_is_newer(cart);
 
 	/* what was there and is not seen by a later snapshot was deleted */
 	run_lines(cart);

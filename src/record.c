@@ -61,7 +61,9 @@ sale_name(Sale *sale)
  * ----------------------------------------------------------------
  */
 
-void
+pg_noreturn static void raise_sale_not_found(Cart *cart);
+
+static void
 raise_sale_not_found(Cart *cart)
 {
 	ereport(ERROR,
@@ -69,6 +71,21 @@ raise_sale_not_found(Cart *cart)
 			 errmsg("sale \"%s\" not found", sale_name(cart->sale)),
 			 errdetail("Table \"%s\" has no sale with this id.",
 					   RelationGetRelationName(cart->table.rel)),
+			 errtable(cart->table.rel)));
+}
+
+/*
+ * The transaction's snapshot does not see a sale that is there.
+ */
+void
+raise_sale_is_newer(Cart *cart)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access due to concurrent update"),
+			 errdetail("Sale \"%s\" was made after this transaction began.",
+					   sale_name(cart->sale)),
+			 errhint("Retry the transaction."),
 			 errtable(cart->table.rel)));
 }
 
@@ -253,47 +270,6 @@ look(Cart *cart, Record *record)
 }
 
 /*
- * Lock the cart's sale, waiting as long as it takes: its lines, then their holds, read
- * after that with a new snapshot.
- */
-void
-record_lock(Cart *cart, Record *record)
-{
-	SaleContext context;
-	SaleParams	params;
-	uint64		n;
-	MemoryContext spi;
-
-	sale_params(&params, cart->sale->id);
-	sales_begin(&context, cart);
-	n = sales_run(cart, SALE_LOCK, &params, false);
-	spi = MemoryContextSwitchTo(context.cxt);
-	take_up(cart, record, n);
-	MemoryContextSwitchTo(spi);
-
-	n = sales_run(cart, SALE_LOCK_HOLDS, &params, false);
-	for (uint64 i = 0, j = 0; i < n; i++)
-	{
-		bool		isnull;
-		int			number = DatumGetInt32(sales_value(i, 1, &isnull));
-
-		while (j < (uint64) record->nlines && record->lines[j].line < number)
-			j++;
-		if (j < (uint64) record->nlines && record->lines[j].line == number)
-			take_up_hold(&record->lines[j], int64_value(i, 2),
-						 DatumGetTimestampTz(sales_value(i, 3, &isnull)));
-	}
-	sales_end(&context);
-	if (record->nlines == 0)
-		raise_sale_not_found(cart);
-}
-
-/* ----------------------------------------------------------------
- * Repeats
- * ----------------------------------------------------------------
- */
-
-/*
  * Does a snapshot see the first line of the cart's sale?  This is asked for every new
  * sale, mostly in vain, so without SPI.  A dirty snapshot sees what is not yet
  * committed, too: then *xid is the transaction that has inserted it.
@@ -328,6 +304,77 @@ sees_first_line(Cart *cart, Snapshot snapshot, TransactionId *xid)
 	table_close(rel, NoLock);
 	return found || TransactionIdIsValid(*xid);
 }
+
+/*
+ * Does the active snapshot see a sale with the cart's id?
+ */
+bool
+record_exists(Cart *cart)
+{
+	TransactionId xid;
+
+	return sees_first_line(cart, GetActiveSnapshot(), &xid);
+}
+
+/*
+ * The same, whatever the transaction's snapshot sees.
+ */
+static bool
+exists_by_now(Cart *cart)
+{
+	bool		result;
+
+	/* what this transaction has recorded itself, too */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	result = record_exists(cart);
+	PopActiveSnapshot();
+	return result;
+}
+
+/*
+ * Lock the cart's sale, waiting as long as it takes: its lines, then their holds, read
+ * after that with a new snapshot.
+ */
+void
+record_lock(Cart *cart, Record *record)
+{
+	SaleContext context;
+	SaleParams	params;
+	uint64		n;
+	MemoryContext spi;
+
+	sale_params(&params, cart->sale->id);
+	sales_begin(&context, cart);
+	n = sales_run(cart, SALE_LOCK, &params, false);
+	spi = MemoryContextSwitchTo(context.cxt);
+	take_up(cart, record, n);
+	MemoryContextSwitchTo(spi);
+
+	n = sales_run(cart, SALE_LOCK_HOLDS, &params, false);
+	for (uint64 i = 0, j = 0; i < n; i++)
+	{
+		bool		isnull;
+		int			number = DatumGetInt32(sales_value(i, 1, &isnull));
+
+		while (j < (uint64) record->nlines && record->lines[j].line < number)
+			j++;
+		if (j < (uint64) record->nlines && record->lines[j].line == number)
+			take_up_hold(&record->lines[j], int64_value(i, 2),
+						 DatumGetTimestampTz(sales_value(i, 3, &isnull)));
+	}
+	sales_end(&context);
+	if (record->nlines > 0)
+		return;
+	if (IsolationUsesXactSnapshot() && exists_by_now(cart))
+		raise_sale_is_newer(cart);
+	raise_sale_not_found(cart);
+}
+
+/* ----------------------------------------------------------------
+ * Repeats
+ * ----------------------------------------------------------------
+ */
 
 /*
  * How a recorded sale differs from what is asked now; NULL if it doesn't.
@@ -406,17 +453,6 @@ rely_on_sale(Cart *cart)
 }
 
 /*
- * Does the active snapshot see a sale with the cart's id?
- */
-bool
-record_exists(Cart *cart)
-{
-	TransactionId xid;
-
-	return sees_first_line(cart, GetActiveSnapshot(), &xid);
-}
-
-/*
  * Answer what was answered when the sale with the cart's id was made.
  */
 void
@@ -475,7 +511,6 @@ record_claim(Cart *cart, bool wait)
 {
 	SnapshotData dirty;
 	TransactionId xid;
-	bool		taken;
 
 	sales_open(cart);
 	if (!cart->sale->claimed && !take_claim(cart, wait))
@@ -491,12 +526,7 @@ record_claim(Cart *cart, bool wait)
 		XactLockTableWait(xid, NULL, NULL, XLTW_None);
 	}
 
-	/* what this transaction has recorded itself is there, too */
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
-	taken = record_exists(cart);
-	PopActiveSnapshot();
-	return taken ? CLAIM_TAKEN : CLAIM_OK;
+	return exists_by_now(cart) ? CLAIM_TAKEN : CLAIM_OK;
 }
 
 void

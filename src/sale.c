@@ -92,7 +92,8 @@ is_in_state(Record *record, SaleState state)
 static void
 raise_if_hidden(Cart *cart, Line *line)
 {
-	if (line->outcome == OUTCOME_PRODUCT_NOT_FOUND && sales_find_product(cart, line))
+	if (line->outcome == OUTCOME_PRODUCT_NOT_FOUND && !line->no_such_key &&
+		sales_find_product(cart, line))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for product %s", cart_line_name(cart, line)),
@@ -103,7 +104,8 @@ raise_if_hidden(Cart *cart, Line *line)
 }
 
 /*
- * Who may not sell may do nothing else with a sale, nor know what has become of it.
+ * Who may not sell may do nothing else with a sale, nor know what has become of it.  Not
+ * even whether it has the cart's own lines, if there is no record.
  */
 static void
 check_may_sell(const Cart *cart, Record *record)
@@ -112,7 +114,8 @@ check_may_sell(const Cart *cart, Record *record)
 
 	if (!cart_is_under_row_security(&check))
 		return;
-	take_lines(&check, record, is_any);
+	if (record != NULL)
+		take_lines(&check, record, is_any);
 	cart_check_policies(&check);
 	for (int i = 0; i < check.nlines; i++)
 		raise_if_hidden(&check, &check.lines[i]);
@@ -293,15 +296,13 @@ int64
 sale_release_part(Cart *cart)
 {
 	Record		record;
-	Record		one = {.nlines = 1};
 	SaleLine   *line;
 	int64		qty = cart->lines[0].qty;
 	int64		units = 0;
 
 	open_sale(cart, VERB_RESTOCK, &record);
+	check_may_sell(cart, NULL);
 	line = find_line(cart, &record);
-	one.lines = line;
-	check_may_sell(cart, &one);
 	if (line->state == SALE_SOLD)
 		raise_sale_settled(cart, SALE_SOLD);
 	if (line->has_hold && qty > line->units)

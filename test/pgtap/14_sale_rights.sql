@@ -592,6 +592,7 @@ CREATE TABLE others_calls (call text);
 INSERT INTO others_calls VALUES ('purchase_confirm(''other'')'), ('purchase_confirm(''both'')'),
     ('purchase_release(''other'')'), ('purchase_release(''other'', 2, 1)'),
     ('purchase_release(''both'')'), ('purchase_release(''both'', 2, 1)'),
+    ('purchase_release(''own'', 2, 1)'), -- which is not part of it
     ('purchase_extend(''other'', ''2 hours'')'), ('purchase_extend(''both'', ''2 hours'')');
 SELECT state() AS before \gset
 SELECT is(as_role('clerk', 'SELECT ' || call), '42501', 'another tenant''s: ' || call) FROM others_calls;
@@ -608,6 +609,10 @@ SELECT is(as_role('clerk', $$ SELECT purchase(2, 1, sale_id => 'other', hold_for
     'nor learn what that names');
 SELECT is(as_role('clerk', $$ SELECT purchase_cart(ARRAY[1, 2], ARRAY[1, 1], sale_id => 'both',
     hold_for => '1 hour') $$), 'SK001', 'in a cart, too');
+SELECT is(as_role('clerk', $$ SELECT purchase_release('both', 9, 1) $$), '22023',
+    'a product that is not there');
+SELECT is(as_role('clerk', $$ SELECT purchase_release('both', 9223372036854775807, 1) $$), '22023',
+    'or could not be');
 SELECT is(state(), :'before', 'nothing has changed');
 SELECT is(as_role('clerk', 'SELECT ' || call), answer, 'his own: ' || call)
 FROM (VALUES (1, 'purchase_extend(''own'', ''2 hours'') > now()', 'true'),
