@@ -41,7 +41,7 @@ is_plain_attribute(KeyType *kt, Form_pg_attribute att, const SaleColumn *columns
 	if (att->attgenerated != '\0')
 		return false;
 	if (column == NULL)
-		return !att->atthasdef && !att->attnotnull && att->attidentity == '\0' &&
+		return !att->atthasdef && !att->attnotnull &&
 			get_typtype(att->atttypid) != TYPTYPE_DOMAIN;
 	return (OidIsValid(column->type) || att->atttypid == kt->type) &&
 		att->atttypmod == -1 &&
@@ -64,8 +64,7 @@ are_plain_indexes(Relation rel)
 
 		result = result &&
 			heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, NULL) &&
-			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
-			!index->rd_index->indisexclusion;
+			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
 		for (int i = 0; i < IndexRelationGetNumberOfKeyAttributes(index); i++)
 			result = result && index->rd_opfamily[i] < FirstNormalObjectId;
 		index_close(index, AccessShareLock);

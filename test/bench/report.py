@@ -21,6 +21,7 @@ TITLES = {
     'sold_out': 'Sold out: what the losers cost',
     'cart': 'A cart of ten lines',
     'order': 'A sale and its order line in one transaction',
+    'held': 'Hold, then confirm: 100,000 products',
     'flash': 'Flash sale: 1,000 units, until sold out, with order lines',
     'one_statement': 'One product: sale and order line in one statement',
     'sale_first': 'One product: the sale, then its order line',
@@ -30,6 +31,8 @@ NAMES = {
     'purchase': '**purchase**',
     'purchase_wait': '**purchase**, lock_wait = -1',
     'purchase_early_wait': '**purchase**, early release, lock_wait = -1',
+    'purchase_id': '**purchase**, with an id',
+    'hold_early_wait': '**purchase**, a hold, early release, lock_wait = -1',
     'purchase_try': '**purchase_try**',
     'purchase_try_early': '**purchase_try**, early release',
     'purchase_try_row': '**purchase_try**, as SELECT purchase_try(...)',
@@ -41,6 +44,8 @@ NAMES = {
     'plpgsql': '(c) PL/pgSQL function',
     'update': '(d) bare UPDATE',
     'serializable': '(e) SERIALIZABLE',
+    'by_hand': '(i) bare UPDATE and its record in one statement',
+    'transactions': '(j) the same, each in a transaction',
     'advisory': '(f) advisory lock',
     'redis': '(g) Redis, no order in it',
     'naive': 'control: no lock',
@@ -66,13 +71,15 @@ BASES = {
     'purchase_try': 'purchase is',
     'purchase_wait': 'waiting',
     'purchase_early_wait': 'early, waiting',
+    'purchase_id': 'with an id',
+    'hold_early_wait': 'holding, early',
     'purchase_try_early': 'early, not waiting',
 }
 MEANING = """\
 Rates are per second; sold, refused and busy are never mixed. Busy is every answer that asks to try again: 55P03, 40001, or \
 outcome `busy`. All figures are medians over the runs. *purchase is* is how many times as fast as the line's alternative the \
 extension was, the median over alternating pairs of runs and, in brackets, the least and the most; *waiting*, with lock_wait = \
--1, where the alternative waits too; *early*, with early_release = on. Latencies are those of sales (of refusals where all is sold \
+-1, where the alternative waits too; *early*, with early_release = on; *with an id* and *holding*, with what these record. Latencies are those of sales (of refusals where all is sold \
 out), without the attempts that came back busy, and are left out where answers of several kinds would mix. WAL, transaction ids and \
 the server's CPU time are a sale's (a refusal's), all unsuccessful attempts and the server's own background included."""
 
@@ -377,6 +384,11 @@ def goals(directory, groups):
          'early release, sale then order line, of the same with bare UPDATE'),
         ('line_first_64_slow', early, 'update', 6.0,
          'early release, order line then sale, of the same with bare UPDATE'),
+        ('cold_8_on', 'purchase_id', 'by_hand', 1.0,
+         'with an id, of UPDATE and record in one statement, 8 clients'),
+        ('held_8_on', 'purchase', 'transactions', 1.1,
+         'hold and confirm, of two transactions by hand, 8 clients'),
+        ('hot_64_slow', 'hold_early_wait', early, 0.7, 'early release, holds, of plain sales, hot'),
         ('hot_64_standby', early, 'update', 15.0,
          'early release, of bare UPDATE, hot, synchronous standby'),
     ]
@@ -426,7 +438,7 @@ def report(directory):
            for some in by_workload.values() for g in some
            for a in g.runs for note in g.notes(a)]
     ours = sum(abs(int(row['oversold'])) for row in rows
-               if row['alternative'].startswith('purchase'))
+               if row['alternative'].startswith(('purchase', 'hold')))
     tables['wrong'] = (f'Units that purchase oversold, in all {len(rows)} runs: {ours}.\n\n'
                        + ''.join(f'- {line}\n' for line in bad))
     text += ['## Who oversold, or told buyers wrong', '', tables['wrong']]

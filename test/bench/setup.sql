@@ -19,6 +19,13 @@ INSERT INTO product VALUES (0, 'sold out', 9.99, 0), (-1, 'ticket', 9.99, 0);
 VACUUM ANALYZE product;
 SELECT purchase_attach('product') \g /dev/null
 
+-- The same, with sales that have an id; and a table to record them by hand.
+CREATE TABLE seat (LIKE product INCLUDING ALL) WITH (fillfactor = 90);
+INSERT INTO seat SELECT * FROM product;
+VACUUM ANALYZE seat;
+SELECT purchase_attach('seat'), purchase_keep_sales('seat') \g /dev/null
+CREATE TABLE seat_by_hand (LIKE seat_sale INCLUDING ALL) WITH (fillfactor = 80);
+
 -- What the clients of a run were told.
 CREATE UNLOGGED TABLE tally (sold bigint, refused bigint, busy bigint);
 
