@@ -38,8 +38,6 @@ is_plain_attribute(KeyType *kt, Form_pg_attribute att, const SaleColumn *columns
 {
 	const SaleColumn *column = find_column(columns, NameStr(att->attname));
 
-	if (att->attgenerated != '\0')
-		return false;
 	if (column == NULL)
 		return !att->atthasdef && !att->attnotnull &&
 			get_typtype(att->atttypid) != TYPTYPE_DOMAIN;
@@ -86,7 +84,7 @@ sale_insert_is_plain(Relation rel, KeyType *kt, const SaleColumn *columns)
 		(triggers != NULL &&
 		 (triggers->trig_insert_before_row || triggers->trig_insert_after_row ||
 		  triggers->trig_insert_before_statement ||
-		  triggers->trig_insert_after_statement || triggers->trig_insert_new_table)))
+		  triggers->trig_insert_after_statement)))
 		return false;
 	for (int i = 0; i < desc->natts; i++)
 		if (!TupleDescAttr(desc, i)->attisdropped &&
