@@ -465,6 +465,8 @@ def report(directory):
 
 
 def publish(directory):
+    # what is of all workloads is not told anew from a few
+    few = os.environ.get('WORKLOAD', '').split()
     for path in ('README.md', 'doc/benchmarks.md', 'doc/hot.md'):
         with open(path) as file:
             text = file.read()
@@ -472,7 +474,7 @@ def publish(directory):
         def fill(match):
             name = match[1]
             table = os.path.join(directory, 'tables', name + '.md')
-            if not os.path.exists(table):
+            if not os.path.exists(table) or (few and name not in few):
                 return match[0]
             with open(table) as file:
                 return f'<!-- bench:{name} -->\n{file.read()}<!-- /bench:{name} -->'
@@ -481,7 +483,8 @@ def publish(directory):
         with open(path, 'w') as file:
             file.write(text)
         for name in re.findall(r'\((?:doc/)?bench/(\w+\.svg)\)', text):
-            if os.path.exists(os.path.join(directory, name)):
+            if os.path.exists(os.path.join(directory, name)) and (
+                    not few or name.removesuffix('.svg').removesuffix('_far') in few):
                 os.makedirs('doc/bench', exist_ok=True)
                 shutil.copy(os.path.join(directory, name), 'doc/bench')
 
