@@ -767,29 +767,43 @@ end_command(Cart *cart)
 }
 
 /*
- * Run a cart whose id is claimed, or taken by a sale that was made before.
+ * Run a cart whose id is claimed, or taken by a sale that was made before.  False if that
+ * is no longer there.
  */
-static void
+static bool
 run_claimed(Cart *cart, ClaimResult claim)
 {
 	if (claim == CLAIM_BUSY)
 	{
+		record_unclaim(cart);
 		cart->sale->busy = true;
 		set_outcomes(cart, OUTCOME_BUSY);
-		return;
+		return true;
 	}
-	if (claim == CLAIM_TAKEN && repeat_sale(cart))
-		return;
-	if (claim == CLAIM_TAKEN && IsolationUsesXactSnapshot())
-		raise_sale_is_newer(cart);
-
-	/* what was there and is not seen by a later snapshot was deleted */
+	if (claim == CLAIM_TAKEN)
+	{
+		/* the answer may have to wait for a standby, and nobody for us */
+		record_unclaim(cart);
+		if (repeat_sale(cart))
+			return true;
+		if (IsolationUsesXactSnapshot())
+			raise_sale_has_changed(cart, "made");
+		return false;
+	}
+	if (claim == CLAIM_FREED && IsolationUsesXactSnapshot() && record_exists(cart))
+		raise_sale_has_changed(cart, "deleted");
 	run_lines(cart);
+
+	/*
+	 * a refusal rests on there being no such sale: let SSI know that we
+	 * looked
+	 */
 	if (worst_line(cart)->outcome == OUTCOME_SOLD)
 		record_store(cart);
 	else if (IsolationIsSerializable())
-		(void) record_exists(cart); /* that it is not is what a refusal rests
-									 * on */
+		(void) record_exists(cart);
+	record_unclaim(cart);
+	return true;
 }
 
 /*
@@ -803,21 +817,28 @@ run_claimed(Cart *cart, ClaimResult claim)
 Outcome
 cart_run(Cart *cart)
 {
-	bool		recorded = is_to_be_recorded(cart);
-	ClaimResult claim = CLAIM_OK;
 	Outcome		outcome;
+	bool		done = false;
 
 	prepare_lines(cart);
-	if (recorded)
-		claim = claim_id(cart);
-	begin_command(cart);
-	if (recorded)
-		run_claimed(cart, claim);
-	else
-		run_lines(cart);
+	while (!done)
+	{
+		ClaimResult claim = CLAIM_OK;
+
+		if (is_to_be_recorded(cart))
+			claim = claim_id(cart);
+		begin_command(cart);
+		if (is_to_be_recorded(cart))
+			done = run_claimed(cart, claim);
+		else
+		{
+			run_lines(cart);
+			done = true;
+		}
+		if (!done)
+			end_command(cart);
+	}
 	outcome = worst_line(cart)->outcome;
-	if (recorded)
-		record_unclaim(cart);
 	if (cart->verb == VERB_READ || outcome > OUTCOME_SOLD)
 	{
 		for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)

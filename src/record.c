@@ -57,7 +57,8 @@ sale_name(Sale *sale)
 /* ----------------------------------------------------------------
  * Errors
  *
- * Each rests on what another transaction did, so it waits until that is durable.
+ * What rests on what another transaction did waits until that is durable, unless the
+ * transaction is to be tried again.
  * ----------------------------------------------------------------
  */
 
@@ -75,16 +76,16 @@ raise_sale_not_found(Cart *cart)
 }
 
 /*
- * The transaction's snapshot does not see a sale that is there.
+ * The transaction's snapshot does not see a sale that is there, or sees one that is not.
  */
 void
-raise_sale_is_newer(Cart *cart)
+raise_sale_has_changed(Cart *cart, const char *what)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 			 errmsg("could not serialize access due to concurrent update"),
-			 errdetail("Sale \"%s\" was made after this transaction began.",
-					   sale_name(cart->sale)),
+			 errdetail("Sale \"%s\" was %s after this transaction began.",
+					   sale_name(cart->sale), what),
 			 errhint("Retry the transaction."),
 			 errtable(cart->table.rel)));
 }
@@ -272,7 +273,8 @@ look(Cart *cart, Record *record)
 /*
  * Does a snapshot see the first line of the cart's sale?  This is asked for every new
  * sale, mostly in vain, so without SPI.  A dirty snapshot sees what is not yet
- * committed, too: then *xid is the transaction that has inserted it.
+ * committed, too: then *xid is the transaction that has inserted it, if there is none
+ * that is committed.
  */
 static bool
 sees_first_line(Cart *cart, Snapshot snapshot, TransactionId *xid)
@@ -302,6 +304,8 @@ sees_first_line(Cart *cart, Snapshot snapshot, TransactionId *xid)
 	}
 	systable_endscan(scan);
 	table_close(rel, NoLock);
+	if (found)
+		*xid = InvalidTransactionId;
 	return found || TransactionIdIsValid(*xid);
 }
 
@@ -313,6 +317,7 @@ record_exists(Cart *cart)
 {
 	TransactionId xid;
 
+	sales_open(cart);
 	return sees_first_line(cart, GetActiveSnapshot(), &xid);
 }
 
@@ -367,7 +372,7 @@ record_lock(Cart *cart, Record *record)
 	if (record->nlines > 0)
 		return;
 	if (IsolationUsesXactSnapshot() && exists_by_now(cart))
-		raise_sale_is_newer(cart);
+		raise_sale_has_changed(cart, "made");
 	raise_sale_not_found(cart);
 }
 
@@ -499,12 +504,16 @@ take_claim(Cart *cart, bool wait)
 }
 
 /*
- * Claim the cart's id until record_unclaim().  With wait, never CLAIM_BUSY.
+ * Claim the cart's id until record_unclaim().  With wait, never CLAIM_BUSY.  What is taken
+ * need not be claimed: the same sale may be repeated by many at a time.
  *
- * For a new id one look is enough: no version at all, not even a dead one.  Else a dirty
- * snapshot finds what is not yet committed.  But it can miss a row that is being updated:
- * the old version is gone when it comes there, and the new one was not yet in the
- * index.  So the latest snapshot has the last word.
+ * For a new id one look is enough: there is no version at all, not even a dead one.  A
+ * version that is updated can't be pruned before the look comes to the new one, as
+ * the transaction's snapshot still sees it.  Else what is committed is there, whoever
+ * works on it, and what a dirty snapshot finds of others is a claim in progress.  But
+ * that can miss a row that is being updated: the old version is gone when it comes
+ * there, and the new one was not yet in the index.  So the latest snapshot has the last
+ * word.
  */
 ClaimResult
 record_claim(Cart *cart, bool wait)
@@ -514,19 +523,20 @@ record_claim(Cart *cart, bool wait)
 
 	sales_open(cart);
 	if (!cart->sale->claimed && !take_claim(cart, wait))
-		return CLAIM_BUSY;
+		return exists_by_now(cart) ? CLAIM_TAKEN : CLAIM_BUSY;
 	if (!sees_first_line(cart, SnapshotAny, &xid))
 		return CLAIM_OK;
 
 	InitDirtySnapshot(dirty);
-	while (sees_first_line(cart, &dirty, &xid) && TransactionIdIsValid(xid))
+	while (!exists_by_now(cart))
 	{
+		if (!sees_first_line(cart, &dirty, &xid) || !TransactionIdIsValid(xid))
+			return exists_by_now(cart) ? CLAIM_TAKEN : CLAIM_FREED;
 		if (!wait)
 			return CLAIM_BUSY;
 		XactLockTableWait(xid, NULL, NULL, XLTW_None);
 	}
-
-	return exists_by_now(cart) ? CLAIM_TAKEN : CLAIM_OK;
+	return CLAIM_TAKEN;
 }
 
 void

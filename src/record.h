@@ -69,6 +69,7 @@ typedef struct Record
 typedef enum ClaimResult
 {
 	CLAIM_OK,					/* the id is free, and ours for this call */
+	CLAIM_FREED,				/* the same, but there was such a sale */
 	CLAIM_BUSY,					/* another transaction may record it */
 	CLAIM_TAKEN,				/* there is such a sale by now */
 } ClaimResult;
@@ -86,7 +87,7 @@ extern void record_reduce_hold(Cart *cart, SaleLine *line, int64 qty);
 extern TimestampTz record_extend_holds(Cart *cart, Record *record,
 									   TimestampTz expires_at);
 extern TimestampTz hold_end(Interval *hold_for, TimestampTz now);
-pg_noreturn extern void raise_sale_is_newer(Cart *cart);
+pg_noreturn extern void raise_sale_has_changed(Cart *cart, const char *what);
 pg_noreturn extern void raise_hold_expired(Cart *cart, const char *detail,
 										   const char *hint);
 pg_noreturn extern void raise_units_taken(Cart *cart, Datum product);

@@ -105,7 +105,8 @@ raise_if_hidden(Cart *cart, Line *line)
 
 /*
  * Who may not sell may do nothing else with a sale, nor know what has become of it.  Not
- * even whether it has the cart's own lines, if there is no record.
+ * even whether it has the cart's own lines, which are asked for without a record, and
+ * are prepared anew when they are run.
  */
 static void
 check_may_sell(const Cart *cart, Record *record)

@@ -42,12 +42,13 @@ is_plain_attribute(KeyType *kt, Form_pg_attribute att, const SaleColumn *columns
 		return !att->atthasdef && !att->attnotnull &&
 			get_typtype(att->atttypid) != TYPTYPE_DOMAIN;
 	return (OidIsValid(column->type) || att->atttypid == kt->type) &&
-		att->atttypmod == -1 &&
+		att->atttypmod == -1 && att->attidentity == '\0' &&
 		(!att->attnotnull || column->never_null);
 }
 
 /*
- * No user's code may run in an index's way, as nobody becomes the table's owner.
+ * Whoever calls stays who he is, so no index may run anybody's function: it would have
+ * his rights.  What is in a built-in operator family only a superuser has put there.
  */
 static bool
 are_plain_indexes(Relation rel)

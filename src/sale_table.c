@@ -20,6 +20,7 @@
 #include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -186,10 +187,12 @@ column_fits(StockTable *st, Relation rel, const SaleColumn *column)
 	if (attno <= 0)
 		return false;
 	att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
+	if (att->attgenerated != '\0')
+		return false;
 	if (!OidIsValid(column->type))
 		return getBaseType(att->atttypid) == st->key_type.type &&
 			att->attcollation == st->key_type.collation;
-	return att->atttypid == column->type && att->attgenerated == '\0' &&
+	return att->atttypid == column->type &&
 		(strcmp(column->name, "sale_id") != 0 ||
 		 att->attcollation == C_COLLATION_OID);
 }
@@ -212,6 +215,9 @@ sales_misfit(StockTable *st, Oid relid, const SaleColumn *columns, Oid owner,
 		result = pstrdup("is not an ordinary table");
 	else if (rel->rd_rel->relowner != owner)
 		result = pstrdup("does not belong to the owner of the stock table");
+	else if (rel->rd_rel->relhassubclass &&
+			 find_inheritance_children(relid, NoLock) != NIL)
+		result = pstrdup("has tables that inherit from it");
 	else if (rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED &&
 			 get_rel_persistence(st->relid) == RELPERSISTENCE_PERMANENT)
 		result = pstrdup("is unlogged, and the stock table is not");
@@ -268,7 +274,7 @@ sales_kept(Cart *cart)
  * Lock both tables, and see that they fit.  Locks are taken each time: another
  * transaction may alter a table that we have checked only while we don't hold it.  Then
  * what we know of the stock table is no longer valid, and they are checked anew.  A new
- * name of the schema is seen by the plans only.
+ * name of the schema is seen by the plans only, so those are asked, too.
  */
 void
 sales_open(Cart *cart)
@@ -445,6 +451,8 @@ sale_param(SaleParams *params, SaleParam param, Datum value)
 uint64
 sales_run(Cart *cart, SalePlan plan, SaleParams *params, bool read_only)
 {
+	/* a trigger may have altered the tables since sales_begin() */
+	sales_open(cart);
 	if (SPI_execute_plan(get_plan(cart, plan), params->values, params->nulls,
 						 read_only, 0) < 0)
 		elog(ERROR, "could not execute a plan: %s",
@@ -513,9 +521,11 @@ sales_insert(Cart *cart, SalePlan plan, SaleParams *params, int nrows)
 Portal
 sales_cursor(Cart *cart, SalePlan plan, SaleParams *params)
 {
-	Portal		portal = SPI_cursor_open(NULL, get_plan(cart, plan), params->values,
-										 params->nulls, false);
+	Portal		portal;
 
+	sales_open(cart);
+	portal = SPI_cursor_open(NULL, get_plan(cart, plan), params->values,
+							 params->nulls, false);
 	if (portal == NULL)
 		elog(ERROR, "could not open a cursor: %s",
 			 SPI_result_code_string(SPI_result));

@@ -313,6 +313,9 @@ FROM (VALUES
     ('ALTER TABLE shop_product_sale DROP CONSTRAINT shop_product_sale_pkey CASCADE;
       CREATE UNIQUE INDEX ON shop_product_sale (sale_id, line) WHERE state <> ''held''',
      'a unique index of some rows'),
+    ('ALTER TABLE shop_product_sale DROP product_id CASCADE,
+      ADD product_id bigint GENERATED ALWAYS AS (5) STORED', 'a product that is generated'),
+    ('CREATE TABLE more () INHERITS (shop_product_sale)', 'a table that inherits'),
     ('DROP TABLE shop_product_sale CASCADE', 'no table'),
     ('DROP TABLE shop_product_hold', 'no table of holds'),
     ('ALTER TABLE shop_product_sale OWNER TO somebody', 'another owner'),

@@ -121,5 +121,40 @@ FROM error_of($$ CREATE UNIQUE INDEX ON shop_product_sale (buyer);
     SELECT purchase(1, 1, sale_id => 'one', buyer => 'ann'),
         purchase(1, 1, sale_id => 'two', buyer => 'ann') $$);
 
+-- Dropped in the middle of a call
+CREATE FUNCTION drop_it() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE 'DROP TABLE public.' || TG_ARGV[0];
+    RETURN NEW;
+END $$;
+CREATE FUNCTION dropped(t text, event text, on_table text, call text) RETURNS text
+LANGUAGE plpgsql AS $f$
+DECLARE
+    code text;
+BEGIN
+    BEGIN
+        CREATE TABLE thing (id int PRIMARY KEY, stock int NOT NULL);
+        INSERT INTO thing VALUES (1, 9);
+        PERFORM purchase_attach('thing');
+        PERFORM purchase_keep_sales('thing');
+        PERFORM purchase(1, 2, 'thing', sale_id => 'held', hold_for => '1 hour');
+        EXECUTE format('CREATE TRIGGER t AFTER %s ON %I FOR EACH ROW EXECUTE FUNCTION drop_it(%L)',
+            event, on_table, t);
+        EXECUTE 'SELECT ' || call;
+    EXCEPTION WHEN OTHERS THEN
+        code := SQLSTATE;
+    END;
+    RETURN is(code, '55000', format('%s drops %s: %s', on_table, t, call));
+END $f$;
+SELECT dropped(t, event, on_table, call)
+FROM (VALUES ('thing_hold', 'UPDATE', 'thing_sale', $$ purchase_confirm('held', 'thing') $$),
+    ('thing_hold', 'UPDATE', 'thing_sale', $$ purchase_release('held', 'thing') $$),
+    ('thing_hold', 'UPDATE', 'thing_sale', $$ purchase_release('held', 1, 1, 'thing') $$),
+    ('thing_sale', 'UPDATE', 'thing', $$ purchase_release('held', 'thing') $$),
+    ('thing_sale', 'UPDATE', 'thing', $$ purchase(1, 1, 'thing', sale_id => 'new') $$),
+    ('thing_hold', 'INSERT', 'thing_sale',
+        $$ purchase(1, 1, 'thing', sale_id => 'new', hold_for => '1 hour') $$))
+    AS d (t, event, on_table, call);
+
 SELECT * FROM finish();
 ROLLBACK;
