@@ -479,15 +479,13 @@ lock_and_undo(Cart *cart)
 /*
  * Answer as it was answered when the sale with the cart's id was made.  But what somebody
  * has bought whose products the user may not sell is nothing that he is told: for him
- * they are not found.  False if the snapshot does not see the sale.
+ * they are not found.
  */
-static bool
+static void
 repeat_sale(Cart *cart)
 {
 	bool		hidden = false;
 
-	if (!record_exists(cart))
-		return false;
 	if (cart_is_under_row_security(cart))
 	{
 		lock_and_undo(cart);
@@ -495,11 +493,9 @@ repeat_sale(Cart *cart)
 			if (line->outcome == OUTCOME_PRODUCT_NOT_FOUND)
 				hidden = hidden || line->no_such_key ||
 					sales_find_product(cart, line);
-		if (hidden)
-			return true;
 	}
-	record_repeat(cart);
-	return true;
+	if (!hidden)
+		record_repeat(cart);
 }
 
 /*
@@ -767,43 +763,32 @@ end_command(Cart *cart)
 }
 
 /*
- * Run a cart whose id is claimed, or taken by a sale that was made before.  False if that
- * is no longer there.
+ * Run a cart whose id is claimed, or taken by a sale that was made before.
  */
-static bool
+static void
 run_claimed(Cart *cart, ClaimResult claim)
 {
-	if (claim == CLAIM_BUSY)
+	if (claim == CLAIM_TAKEN)
+		repeat_sale(cart);
+	else if (claim == CLAIM_BUSY)
 	{
-		record_unclaim(cart);
 		cart->sale->busy = true;
 		set_outcomes(cart, OUTCOME_BUSY);
-		return true;
 	}
-	if (claim == CLAIM_TAKEN)
+	else
 	{
-		/* the answer may have to wait for a standby, and nobody for us */
-		record_unclaim(cart);
-		if (repeat_sale(cart))
-			return true;
-		if (IsolationUsesXactSnapshot())
-			raise_sale_has_changed(cart, "made");
-		return false;
-	}
-	if (claim == CLAIM_FREED && IsolationUsesXactSnapshot() && record_exists(cart))
-		raise_sale_has_changed(cart, "deleted");
-	run_lines(cart);
+		run_lines(cart);
 
-	/*
-	 * a refusal rests on there being no such sale: let SSI know that we
-	 * looked
-	 */
-	if (worst_line(cart)->outcome == OUTCOME_SOLD)
-		record_store(cart);
-	else if (IsolationIsSerializable())
-		(void) record_exists(cart);
+		/*
+		 * a refusal rests on there being no such sale: let SSI know that we
+		 * looked
+		 */
+		if (worst_line(cart)->outcome == OUTCOME_SOLD)
+			record_store(cart);
+		else if (IsolationIsSerializable())
+			(void) record_exists(cart);
+	}
 	record_unclaim(cart);
-	return true;
 }
 
 /*
@@ -817,27 +802,24 @@ run_claimed(Cart *cart, ClaimResult claim)
 Outcome
 cart_run(Cart *cart)
 {
+	ClaimResult claim = CLAIM_OK;
 	Outcome		outcome;
-	bool		done = false;
 
 	prepare_lines(cart);
-	while (!done)
+	if (is_to_be_recorded(cart))
+		claim = claim_id(cart);
+	begin_command(cart);
+	while (is_to_be_recorded(cart) &&
+		   (claim = record_check_claim(cart, claim)) == CLAIM_AGAIN)
 	{
-		ClaimResult claim = CLAIM_OK;
-
-		if (is_to_be_recorded(cart))
-			claim = claim_id(cart);
+		end_command(cart);
+		claim = claim_id(cart);
 		begin_command(cart);
-		if (is_to_be_recorded(cart))
-			done = run_claimed(cart, claim);
-		else
-		{
-			run_lines(cart);
-			done = true;
-		}
-		if (!done)
-			end_command(cart);
 	}
+	if (is_to_be_recorded(cart))
+		run_claimed(cart, claim);
+	else
+		run_lines(cart);
 	outcome = worst_line(cart)->outcome;
 	if (cart->verb == VERB_READ || outcome > OUTCOME_SOLD)
 	{

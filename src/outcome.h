@@ -17,6 +17,7 @@
 #define ERRCODE_SALE_NOT_FOUND			MAKE_SQLSTATE('S', 'K', '1', '0', '1')
 #define ERRCODE_HOLD_EXPIRED			MAKE_SQLSTATE('S', 'K', '1', '0', '2')
 #define ERRCODE_SALE_SETTLED			MAKE_SQLSTATE('S', 'K', '1', '0', '3')
+#define ERRCODE_RETURN_EXCEEDS_SALE		MAKE_SQLSTATE('S', 'K', '1', '0', '4')
 #define ERRCODE_SALE_ID_CONFLICT		MAKE_SQLSTATE('S', 'K', '2', '0', '1')
 
 /*

@@ -171,24 +171,36 @@ raise_needs_id(const char *arg)
 }
 
 /*
- * An id must be one.  Text and bytes, as the column compares it.
+ * An id of text, maybe empty.
  */
 static text *
-require_sale_id(FunctionCallInfo fcinfo, int n)
+get_id(FunctionCallInfo fcinfo, int n, const char *name, const char *null_hint)
 {
 	text	   *id;
 
 	if (PG_ARGISNULL(n))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("sale_id must not be null"),
-				 errhint("A sale without an id can't be repeated: if that is meant, leave sale_id out.")));
+				 errmsg("%s must not be null", name),
+				 null_hint != NULL ? errhint("%s", null_hint) : 0));
 	id = PG_GETARG_TEXT_PP(n);
 	if (VARSIZE_ANY_EXHDR(id) > MAX_SALE_ID_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("sale_id must not be longer than %d bytes", MAX_SALE_ID_BYTES),
+				 errmsg("%s must not be longer than %d bytes", name, MAX_SALE_ID_BYTES),
 				 errdetail("It has %d bytes.", (int) VARSIZE_ANY_EXHDR(id))));
+	return id;
+}
+
+static text *
+require_id(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	text	   *id = get_id(fcinfo, n, name, NULL);
+
+	if (VARSIZE_ANY_EXHDR(id) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be empty", name)));
 	return id;
 }
 
@@ -214,7 +226,8 @@ require_hold_for(FunctionCallInfo fcinfo, int n)
 static void
 sale_from_args(Cart *cart, Sale *sale, FunctionCallInfo fcinfo, int n)
 {
-	text	   *id = require_sale_id(fcinfo, n);
+	text	   *id = get_id(fcinfo, n, "sale_id",
+							"A sale without an id can't be repeated: if that is meant, leave sale_id out.");
 
 	if (VARSIZE_ANY_EXHDR(id) == 0)
 	{
@@ -551,12 +564,25 @@ sale_id_from_args(Cart *cart, Sale *sale, FunctionCallInfo fcinfo,
 {
 	init_cart(cart, fcinfo, function, InvalidOid, 0, NULL, table_arg);
 	memset(sale, 0, sizeof(Sale));
-	sale->id = require_sale_id(fcinfo, 0);
-	if (VARSIZE_ANY_EXHDR(sale->id) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("sale_id must not be empty")));
+	sale->id = require_id(fcinfo, 0, "sale_id");
 	cart->sale = sale;
+}
+
+/*
+ * The arguments (product_id, qty bigint) after that, of a line of the sale.
+ */
+static void
+line_of_sale_from_args(Cart *cart, Line *line, FunctionCallInfo fcinfo,
+					   Oid product_type)
+{
+	memset(line, 0, sizeof(Line));
+	line->product = require_product(fcinfo, 1, product_type);
+	require_argument(fcinfo, 2, "qty");
+	line->qty = PG_GETARG_INT64(2);
+	check_qty(line->qty);
+	cart->product_type = product_type;
+	cart->lines = line;
+	cart->nlines = 1;
 }
 
 /*
@@ -611,15 +637,56 @@ release_part(FunctionCallInfo fcinfo, Oid product_type)
 	Line		line;
 
 	sale_id_from_args(&cart, &sale, fcinfo, "purchase_release()", 3);
-	memset(&line, 0, sizeof(Line));
-	line.product = require_product(fcinfo, 1, product_type);
-	require_argument(fcinfo, 2, "qty");
-	line.qty = PG_GETARG_INT64(2);
-	check_qty(line.qty);
-	cart.product_type = product_type;
-	cart.lines = &line;
-	cart.nlines = 1;
+	line_of_sale_from_args(&cart, &line, fcinfo, product_type);
 	PG_RETURN_INT64(sale_release_part(&cart));
+}
+
+static bool
+require_restock(FunctionCallInfo fcinfo, int n)
+{
+	require_argument(fcinfo, n, "restock");
+	return PG_GETARG_BOOL(n);
+}
+
+/*
+ * purchase_return(sale_id text, restock boolean, stock_table regclass) returns bigint
+ *
+ * Take back all that was sold, and with restock, give it to the stock; returns the units,
+ * 0 if that was done before.  Raises SK101, and SK104 if it is not sold.
+ */
+PG_FUNCTION_INFO_V1(purchase_return);
+
+Datum
+purchase_return(PG_FUNCTION_ARGS)
+{
+	Cart		cart;
+	Sale		sale;
+
+	sale_id_from_args(&cart, &sale, fcinfo, "purchase_return()", 2);
+	PG_RETURN_INT64(sale_return(&cart, require_restock(fcinfo, 1)));
+}
+
+/*
+ * purchase_return(sale_id text, product_id, qty bigint, return_id text, restock boolean,
+ *				   stock_table regclass) returns bigint
+ *
+ * Take back a part of what was sold; returns the units, and does nothing if that was done
+ * with the same return_id before.  Raises SK101, SK104 for more than was sold and not yet
+ * returned, SK201 for a return_id of another return or sale, and 22023 for a product that
+ * the sale does not have.
+ */
+static Datum
+return_part(FunctionCallInfo fcinfo, Oid product_type)
+{
+	Cart		cart;
+	Sale		sale;
+	Line		line;
+	text	   *return_id;
+
+	sale_id_from_args(&cart, &sale, fcinfo, "purchase_return()", 5);
+	line_of_sale_from_args(&cart, &line, fcinfo, product_type);
+	return_id = require_id(fcinfo, 3, "return_id");
+	PG_RETURN_INT64(sale_return_part(&cart, return_id, require_restock(fcinfo, 4)));
 }
 
 /*
@@ -690,6 +757,9 @@ SQL_FUNCTION(purchase_set_stock_text, set_stock, TEXTOID)
 SQL_FUNCTION(purchase_release_bigint, release_part, INT8OID)
 SQL_FUNCTION(purchase_release_uuid, release_part, UUIDOID)
 SQL_FUNCTION(purchase_release_text, release_part, TEXTOID)
+SQL_FUNCTION(purchase_return_bigint, return_part, INT8OID)
+SQL_FUNCTION(purchase_return_uuid, return_part, UUIDOID)
+SQL_FUNCTION(purchase_return_text, return_part, TEXTOID)
 SQL_FUNCTION(purchase_available_bigint, available, INT8OID)
 SQL_FUNCTION(purchase_available_uuid, available, UUIDOID)
 SQL_FUNCTION(purchase_available_text, available, TEXTOID)

@@ -46,6 +46,7 @@ static const char *const state_names[] = {
 	[SALE_SOLD] = "sold",
 	[SALE_RELEASED] = "released",
 	[SALE_EXPIRED] = "expired",
+	[SALE_RETURNED] = "returned",
 };
 
 char *
@@ -78,7 +79,9 @@ raise_sale_not_found(Cart *cart)
 /*
  * The transaction's snapshot does not see a sale that is there, or sees one that is not.
  */
-void
+pg_noreturn static void raise_sale_has_changed(Cart *cart, const char *what);
+
+static void
 raise_sale_has_changed(Cart *cart, const char *what)
 {
 	ereport(ERROR,
@@ -127,21 +130,63 @@ raise_sale_settled(Cart *cart, SaleState state)
 			 errtable(cart->table.rel)));
 }
 
-pg_noreturn static void raise_conflict(Cart *cart, const char *what);
+/*
+ * More is to be returned than was sold of a line.
+ */
+void
+raise_return_exceeds_sale(Cart *cart, SaleLine *line, int64 qty)
+{
+	char	   *product = key_clip(key_product_text(&cart->table.st->key_type,
+													line->product, InvalidOid));
+
+	commit_wait_durable();
+	if (line->state != SALE_SOLD)
+		ereport(ERROR,
+				(errcode(ERRCODE_RETURN_EXCEEDS_SALE),
+				 errmsg("sale \"%s\" is not sold", sale_name(cart->sale)),
+				 errdetail("Its units of product %s are %s.", product,
+						   sale_line_is_expired(line) ? "expired" :
+						   state_names[line->state]),
+				 line->state == SALE_HELD ?
+				 errhint("Give them back with purchase_release().") : 0,
+				 errtable(cart->table.rel)));
+	ereport(ERROR,
+			(errcode(ERRCODE_RETURN_EXCEEDS_SALE),
+			 errmsg("return exceeds sale \"%s\"", sale_name(cart->sale)),
+			 errdetail("Of product %s, " INT64_FORMAT " were sold and " INT64_FORMAT " returned, " INT64_FORMAT " %s to be returned.",
+					   product, line->qty - line->released, line->returned, qty,
+					   qty == 1 ? "was" : "were"),
+			 errtable(cart->table.rel)));
+}
+
+pg_noreturn static void raise_conflict(Cart *cart, const char *message,
+									   const char *what);
 
 /*
- * No word of what the sale consists of: it may be somebody else's.
+ * An id names something else.  No word of what that consists of: it may be somebody
+ * else's.
  */
 static void
-raise_conflict(Cart *cart, const char *what)
+raise_conflict(Cart *cart, const char *message, const char *what)
 {
 	commit_wait_durable();
 	ereport(ERROR,
 			(errcode(ERRCODE_SALE_ID_CONFLICT),
-			 errmsg("sale id \"%s\" names another sale", sale_name(cart->sale)),
-			 errdetail("It was made with %s.", what),
+			 errmsg_internal("%s", message),
+			 what != NULL ? errdetail("It was made with %s.", what) : 0,
 			 errhint("Repeat a call with the arguments of the first one, or take a new id."),
 			 errtable(cart->table.rel)));
+}
+
+/*
+ * Of a call that names a sale.
+ */
+static void
+check_is_sale(Cart *cart, Record *record)
+{
+	if (record->return_of != NULL)
+		raise_conflict(cart, psprintf("id \"%s\" names a return, not a sale",
+									  sale_name(cart->sale)), NULL);
 }
 
 /* ----------------------------------------------------------------
@@ -203,6 +248,8 @@ take_up(Cart *cart, Record *record, uint64 nlines)
 									  TextDatumGetCString(sales_value(i, 4, &isnull)));
 		line->released = int64_value(i, 5);
 		line->remaining = int64_value(i, 6);
+		line->returned = int64_value(i, 9);
+		line->discarded = int64_value(i, 10);
 	}
 	if (nlines == 0)
 		return;
@@ -213,6 +260,7 @@ take_up(Cart *cart, Record *record, uint64 nlines)
 		*record->hold_for = *DatumGetIntervalP(value);
 	}
 	record->buyer = varlena_value(0, 8);
+	record->return_of = varlena_value(0, 11);
 }
 
 /*
@@ -260,10 +308,10 @@ look(Cart *cart, Record *record)
 	for (uint64 i = 0; i < nlines; i++)
 	{
 		bool		isnull;
-		Datum		expires_at = sales_value(i, 10, &isnull);
+		Datum		expires_at = sales_value(i, 13, &isnull);
 
 		if (!isnull)
-			take_up_hold(&record->lines[i], int64_value(i, 9),
+			take_up_hold(&record->lines[i], int64_value(i, 12),
 						 DatumGetTimestampTz(expires_at));
 	}
 	MemoryContextSwitchTo(spi);
@@ -369,6 +417,7 @@ record_lock(Cart *cart, Record *record)
 						 DatumGetTimestampTz(sales_value(i, 3, &isnull)));
 	}
 	sales_end(&context);
+	check_is_sale(cart, record);
 	if (record->nlines > 0)
 		return;
 	if (IsolationUsesXactSnapshot() && exists_by_now(cart))
@@ -467,15 +516,47 @@ record_repeat(Cart *cart)
 	const char *what;
 
 	look(cart, &record);
+	check_is_sale(cart, &record);
 	what = difference(cart, &record);
 	if (what != NULL)
-		raise_conflict(cart, what);
+		raise_conflict(cart, psprintf("sale id \"%s\" names another sale",
+									  sale_name(cart->sale)), what);
 	check_repeatable(cart, &record);
 	for (int i = 0; i < cart->nlines; i++)
 	{
 		cart->lines[i].outcome = cart->sale->hold_for ? OUTCOME_HELD : OUTCOME_SOLD;
 		cart->lines[i].remaining = record.lines[i].remaining;
 	}
+	rely_on_sale(cart);
+}
+
+/*
+ * Is what was recorded with the cart's id the same return?
+ */
+void
+record_repeat_return(Cart *cart, Return *ret)
+{
+	Record		record;
+	SaleLine   *line;
+	const char *what = NULL;
+
+	look(cart, &record);
+	line = &record.lines[0];
+	if (record.return_of == NULL)
+		raise_conflict(cart, psprintf("id \"%s\" names a sale, not a return",
+									  sale_name(cart->sale)), NULL);
+	if (!datum_image_eq(PointerGetDatum(record.return_of),
+						PointerGetDatum(ret->sale_id), false, -1))
+		what = "another sale";
+	else if (!key_equals(&cart->table.st->key_type, line->product, ret->product))
+		what = "another product";
+	else if (line->qty != ret->qty)
+		what = "another quantity";
+	else if ((line->discarded == 0) != ret->restock)
+		what = "another restock";
+	if (what != NULL)
+		raise_conflict(cart, psprintf("return id \"%s\" names another return",
+									  sale_name(cart->sale)), what);
 	rely_on_sale(cart);
 }
 
@@ -548,6 +629,27 @@ record_unclaim(Cart *cart)
 }
 
 /*
+ * With the call's snapshot, which is not older than the claim, unless it is that of the
+ * transaction: does it see the same?  Then a claim is CLAIM_OK, or CLAIM_TAKEN and given up:
+ * the answer may have to wait for a standby, and nobody for us.
+ */
+ClaimResult
+record_check_claim(Cart *cart, ClaimResult claim)
+{
+	bool		seen;
+
+	if (claim != CLAIM_TAKEN && claim != CLAIM_FREED)
+		return claim;
+	seen = record_exists(cart);
+	if (IsolationUsesXactSnapshot() && seen != (claim == CLAIM_TAKEN))
+		raise_sale_has_changed(cart, seen ? "deleted" : "made");
+	if (claim == CLAIM_FREED)
+		return CLAIM_OK;
+	record_unclaim(cart);
+	return seen ? CLAIM_TAKEN : CLAIM_AGAIN;
+}
+
+/*
  * When a hold ends that begins now.
  */
 TimestampTz
@@ -583,6 +685,7 @@ record_store(Cart *cart)
 		sale_param(params, SALE_PARAM_REMAINING, Int64GetDatum(line->remaining));
 		sale_param(params, SALE_PARAM_RELEASED, Int64GetDatum(0));
 		sale_param(params, SALE_PARAM_RETURNED, Int64GetDatum(0));
+		sale_param(params, SALE_PARAM_DISCARDED, Int64GetDatum(0));
 		sale_param(params, SALE_PARAM_ROLE, role);
 		sale_param(params, SALE_PARAM_TIME, TimestampTzGetDatum(now));
 		if (sale->buyer != NULL)
@@ -622,6 +725,58 @@ record_settle(Cart *cart, text *id, SaleLine *line, SaleState state,
 	if (line->has_hold)
 		sales_write_one(cart, SALE_DELETE_HOLD, &params);
 	sales_end(&context);
+}
+
+/*
+ * Note that units were returned of a line that is sold and locked: when, if it is the
+ * rest of it.
+ */
+void
+record_note_return(Cart *cart, SaleLine *line, int64 qty, bool restock, bool is_rest)
+{
+	SaleContext context;
+	SaleParams	params;
+
+	line_params(&params, cart->sale->id, line->line);
+	sale_param(&params, SALE_PARAM_RETURNED, Int64GetDatum(line->returned + qty));
+	sale_param(&params, SALE_PARAM_DISCARDED,
+			   Int64GetDatum(line->discarded + (restock ? 0 : qty)));
+	if (is_rest)
+		sale_param(&params, SALE_PARAM_RETURNED_AT,
+				   TimestampTzGetDatum(GetCurrentTimestamp()));
+	sales_begin(&context, cart);
+	sales_write_one(cart, SALE_NOTE_RETURN, &params);
+	sales_end(&context);
+}
+
+/*
+ * Record a return of a part, which has the cart's id.  line is the one that was given
+ * back to the stock, if it was.
+ */
+void
+record_store_return(Cart *cart, Return *ret, text *buyer, Line *line)
+{
+	SaleParams	params;
+	TimestampTz now = GetCurrentTimestamp();
+
+	line_params(&params, cart->sale->id, 1);
+	sale_param(&params, SALE_PARAM_PRODUCT, ret->product);
+	sale_param(&params, SALE_PARAM_QTY, Int64GetDatum(ret->qty));
+	sale_param(&params, SALE_PARAM_STATE,
+			   CStringGetTextDatum(state_names[SALE_RETURNED]));
+	if (line != NULL)
+		sale_param(&params, SALE_PARAM_REMAINING, Int64GetDatum(line->remaining));
+	sale_param(&params, SALE_PARAM_RELEASED, Int64GetDatum(0));
+	sale_param(&params, SALE_PARAM_RETURNED, Int64GetDatum(0));
+	sale_param(&params, SALE_PARAM_DISCARDED, Int64GetDatum(ret->restock ? 0 : ret->qty));
+	if (buyer != NULL)
+		sale_param(&params, SALE_PARAM_BUYER, PointerGetDatum(buyer));
+	sale_param(&params, SALE_PARAM_ROLE,
+			   CStringGetTextDatum(GetUserNameFromId(GetUserId(), false)));
+	sale_param(&params, SALE_PARAM_TIME, TimestampTzGetDatum(now));
+	sale_param(&params, SALE_PARAM_SETTLED, TimestampTzGetDatum(now));
+	sale_param(&params, SALE_PARAM_RETURN_OF, PointerGetDatum(ret->sale_id));
+	sales_insert(cart, SALE_INSERT, &params, 1);
 }
 
 /*

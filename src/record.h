@@ -32,6 +32,7 @@ typedef enum SaleState
 	SALE_SOLD,
 	SALE_RELEASED,
 	SALE_EXPIRED,
+	SALE_RETURNED,				/* it is no sale: it has the id of a return */
 } SaleState;
 
 /* A line as it was recorded. */
@@ -42,6 +43,8 @@ typedef struct SaleLine
 	int64		qty;
 	SaleState	state;
 	int64		released;		/* of qty */
+	int64		returned;		/* of what was sold */
+	int64		discarded;		/* of that, not given back to the stock */
 	int64		remaining;		/* in stock, when it was sold or held */
 	bool		has_hold;		/* its units are there: unsettled, with a hold */
 	int64		units;			/* then: how many */
@@ -64,7 +67,26 @@ typedef struct Record
 	SaleLine   *lines;
 	Interval   *hold_for;
 	text	   *buyer;
+	text	   *return_of;		/* the sale's id, if it is a return */
 } Record;
+
+/*
+ * How many units of a line are sold and were not returned.
+ */
+static inline int64
+sale_line_sold(SaleLine *line)
+{
+	return line->state == SALE_SOLD ? line->qty - line->released - line->returned : 0;
+}
+
+/* What is asked of a return of a part. */
+typedef struct Return
+{
+	text	   *sale_id;
+	Datum		product;		/* of the key's type */
+	int64		qty;
+	bool		restock;
+} Return;
 
 typedef enum ClaimResult
 {
@@ -72,25 +94,32 @@ typedef enum ClaimResult
 	CLAIM_FREED,				/* the same, but there was such a sale */
 	CLAIM_BUSY,					/* another transaction may record it */
 	CLAIM_TAKEN,				/* there is such a sale by now */
+	CLAIM_AGAIN,				/* there was: claim it again */
 } ClaimResult;
 
 extern char *sale_name(Sale *sale);
 extern bool record_exists(Cart *cart);
 extern void record_repeat(Cart *cart);
 extern ClaimResult record_claim(Cart *cart, bool wait);
+extern ClaimResult record_check_claim(Cart *cart, ClaimResult claim);
 extern void record_unclaim(Cart *cart);
 extern void record_store(Cart *cart);
 extern void record_lock(Cart *cart, Record *record);
 extern void record_settle(Cart *cart, text *id, SaleLine *line,
 						  SaleState state, int64 released);
+extern void record_note_return(Cart *cart, SaleLine *line, int64 qty, bool restock,
+							   bool is_rest);
+extern void record_store_return(Cart *cart, Return *ret, text *buyer, Line *line);
+extern void record_repeat_return(Cart *cart, Return *ret);
 extern void record_reduce_hold(Cart *cart, SaleLine *line, int64 qty);
 extern TimestampTz record_extend_holds(Cart *cart, Record *record,
 									   TimestampTz expires_at);
 extern TimestampTz hold_end(Interval *hold_for, TimestampTz now);
-pg_noreturn extern void raise_sale_has_changed(Cart *cart, const char *what);
 pg_noreturn extern void raise_hold_expired(Cart *cart, const char *detail,
 										   const char *hint);
 pg_noreturn extern void raise_units_taken(Cart *cart, Datum product);
+pg_noreturn extern void raise_return_exceeds_sale(Cart *cart, SaleLine *line,
+												  int64 qty);
 pg_noreturn extern void raise_sale_settled(Cart *cart, SaleState state);
 
 #pragma GCC visibility pop

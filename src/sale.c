@@ -1,7 +1,7 @@
 /*
  * sale.c
- *	  What can be done with a sale that has an id: confirm, release, extend; and
- *	  expire what has lapsed.
+ *	  What can be done with a sale that has an id: confirm, release, extend, return;
+ *	  and expire what has lapsed.
  *
  * Each call locks the sale's lines, then their holds, and then, where stock is given
  * back or taken anew, runs a cart of these lines.  The holds of a sale are nobody's
@@ -63,7 +63,7 @@ take_lines(Cart *cart, Record *record, bool (*use) (SaleLine *))
 			continue;
 		cart->lines[cart->nlines].product = line->product;
 		cart->lines[cart->nlines].qty = line->has_hold ? line->units :
-			line->qty - line->released;
+			line->qty - line->released - line->returned;
 		cart->nlines++;
 	}
 }
@@ -78,6 +78,12 @@ static bool
 is_held(SaleLine *line)
 {
 	return line->has_hold;
+}
+
+static bool
+is_sold(SaleLine *line)
+{
+	return sale_line_sold(line) > 0;
 }
 
 static bool
@@ -268,6 +274,18 @@ sale_release(Cart *cart)
 	return units;
 }
 
+pg_noreturn static void raise_not_part(Cart *cart);
+
+static void
+raise_not_part(Cart *cart)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("product %s is not part of sale \"%s\"",
+					cart_line_name(cart, &cart->lines[0]), sale_name(cart->sale)),
+			 errtablecol(cart->table.rel, cart->table.st->key_attno)));
+}
+
 /*
  * The line of a sale that has the product of the cart's only line.
  */
@@ -283,11 +301,7 @@ find_line(Cart *cart, Record *record)
 			if (key_equals(kt, record->lines[i].product, key))
 				return &record->lines[i];
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("product %s is not part of sale \"%s\"",
-					cart_line_name(cart, &cart->lines[0]), sale_name(cart->sale)),
-			 errtablecol(cart->table.rel, cart->table.st->key_attno)));
+	raise_not_part(cart);
 }
 
 /*
@@ -350,6 +364,114 @@ sale_extend(Cart *cart)
 										  GetCurrentTimestamp()));
 	cart_close(cart);
 	return result;
+}
+
+/* ----------------------------------------------------------------
+ * Returns
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Take back all that is sold and was not returned.  Returns the units: 0 if that was
+ * done before.
+ */
+int64
+sale_return(Cart *cart, bool restock)
+{
+	Record		record;
+	int64		units = 0;
+
+	open_sale(cart, VERB_RESTOCK, &record);
+	check_may_sell(cart, &record);
+	if (!is_in_state(&record, SALE_SOLD))
+		raise_return_exceeds_sale(cart, &record.lines[0], 0);
+	take_lines(cart, &record, is_sold);
+	if (restock)
+		(void) give_back(cart);
+	for (int i = 0; i < record.nlines; i++)
+	{
+		int64		qty = sale_line_sold(&record.lines[i]);
+
+		if (qty > 0)
+			record_note_return(cart, &record.lines[i], qty, restock, true);
+		units += qty;
+	}
+	cart_close(cart);
+	return units;
+}
+
+/*
+ * Claim the id of a return, waiting as long as it takes.  False if there is the same
+ * return already.
+ */
+static bool
+claim_return(Cart *cart, Return *ret)
+{
+	ClaimResult claim;
+
+	do
+	{
+		claim = record_claim(cart, true);
+		CommandCounterIncrement();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		claim = record_check_claim(cart, claim);
+		if (claim == CLAIM_TAKEN)
+			record_repeat_return(cart, ret);
+		PopActiveSnapshot();
+	} while (claim == CLAIM_AGAIN);
+	return claim == CLAIM_OK;
+}
+
+static void
+return_part(Cart *cart, Return *ret, Sale *id)
+{
+	Record		record;
+	SaleLine   *line;
+	bool		is_there = false;
+
+	record_lock(cart, &record);
+	line = find_line(cart, &record);
+	if (ret->qty > sale_line_sold(line))
+		raise_return_exceeds_sale(cart, line, ret->qty);
+	if (ret->restock)
+	{
+		(void) give_back(cart);
+		is_there = cart->nlines > 0;
+	}
+	record_note_return(cart, line, ret->qty, ret->restock, false);
+	cart->sale = id;
+	record_store_return(cart, ret, record.buyer, is_there ? cart->lines : NULL);
+}
+
+/*
+ * Take back a part of what is sold: the cart's only line.  Returns its units, also if that
+ * was done before with the same return_id.
+ *
+ * The order of locks is that of all calls: the id, the sale's rows, the product.
+ */
+int64
+sale_return_part(Cart *cart, text *return_id, bool restock)
+{
+	Sale	   *sale = cart->sale;
+	Sale		id = {.id = return_id};
+	Line	   *line = &cart->lines[0];
+	Return		ret = {.sale_id = sale->id,.qty = line->qty,.restock = restock};
+	bool		is_new;
+
+	open_cart(cart, VERB_RESTOCK);
+	check_may_sell(cart, NULL);
+	if (!key_from_product(&cart->table.st->key_type, line->product,
+						  cart->product_type, &ret.product))
+		raise_not_part(cart);
+	cart->sale = &id;
+	is_new = claim_return(cart, &ret);
+	cart->sale = sale;
+	if (is_new)
+		return_part(cart, &ret, &id);
+	cart->sale = &id;
+	record_unclaim(cart);
+	cart_close(cart);
+	return ret.qty;
 }
 
 /* ----------------------------------------------------------------

@@ -14,6 +14,8 @@ extern bool sale_confirm(Cart *cart);
 extern int64 sale_release(Cart *cart);
 extern int64 sale_release_part(Cart *cart);
 extern TimestampTz sale_extend(Cart *cart);
+extern int64 sale_return(Cart *cart, bool restock);
+extern int64 sale_return_part(Cart *cart, text *return_id, bool restock);
 extern int64 sale_expire(Cart *cart);
 extern void sale_check_no_holds(Oid self, Relation stock_table);
 extern int64 sale_stray_holds(Oid self, Relation stock_table);

@@ -51,11 +51,14 @@ const SaleColumn sale_columns[] = {
 	{"remaining", INT8OID, SALE_PARAM_REMAINING, false, ""},
 	{"released", INT8OID, SALE_PARAM_RELEASED, true, "DEFAULT 0"},
 	{"returned", INT8OID, SALE_PARAM_RETURNED, true, "DEFAULT 0"},
+	{"discarded", INT8OID, SALE_PARAM_DISCARDED, true, "DEFAULT 0"},
 	{"hold_for", INTERVALOID, SALE_PARAM_HOLD_FOR, false, ""},
 	{"buyer", TEXTOID, SALE_PARAM_BUYER, false, ""},
 	{"created_by", TEXTOID, SALE_PARAM_ROLE, true, ""},
 	{"created_at", TIMESTAMPTZOID, SALE_PARAM_TIME, true, ""},
 	{"settled_at", TIMESTAMPTZOID, SALE_PARAM_SETTLED, false, ""},
+	{"returned_at", TIMESTAMPTZOID, SALE_PARAM_RETURNED_AT, false, ""},
+	{"return_of", TEXTOID, SALE_PARAM_RETURN_OF, false, ""},
 	{.name = NULL}
 };
 
@@ -88,12 +91,12 @@ const SaleColumn hold_columns[] = {
 static const char *const sale_plans[] = {
 	[SALE_LOOK] =
 	"SELECT s.line, s.product_id, s.qty, s.state, s.released, s.remaining,"
-	" s.hold_for, s.buyer, " UNITS ", h.expires_at"
+	" s.hold_for, s.buyer, s.returned, s.discarded, s.return_of, " UNITS ", h.expires_at"
 	" FROM %s AS s LEFT JOIN %h AS h ON " SAME_LINE("h", "s")
 	" WHERE s." THE_SALE " ORDER BY s.line",
 	[SALE_LOCK] =
 	"SELECT s.line, s.product_id, s.qty, s.state, s.released, s.remaining,"
-	" s.hold_for, s.buyer"
+	" s.hold_for, s.buyer, s.returned, s.discarded, s.return_of"
 	" FROM %s AS s WHERE s." THE_SALE " ORDER BY s.line FOR NO KEY UPDATE",
 	[SALE_LOCK_HOLDS] =
 	"SELECT h.line, h.qty, h.expires_at FROM %h AS h WHERE h." THE_SALE
@@ -104,6 +107,8 @@ static const char *const sale_plans[] = {
 	[SALE_INSERT_HOLD] = "INSERT INTO %h (%c) VALUES (%v)",
 	[SALE_SETTLE] =
 	"UPDATE %s SET state = $6, released = $8, settled_at = $14 WHERE " THE_LINE,
+	[SALE_NOTE_RETURN] =
+	"UPDATE %s SET returned = $9, discarded = $15, returned_at = $16 WHERE " THE_LINE,
 	[SALE_DELETE_HOLD] =
 	"DELETE FROM %h WHERE " THE_LINE,
 	[SALE_REDUCE_HOLD] =
@@ -420,6 +425,9 @@ get_plan(Cart *cart, SalePlan plan)
 		[SALE_PARAM_ROLE] = TEXTOID,
 		[SALE_PARAM_EXPIRES] = TIMESTAMPTZOID,
 		[SALE_PARAM_SETTLED] = TIMESTAMPTZOID,
+		[SALE_PARAM_DISCARDED] = INT8OID,
+		[SALE_PARAM_RETURNED_AT] = TIMESTAMPTZOID,
+		[SALE_PARAM_RETURN_OF] = TEXTOID,
 	};
 
 	if (set->plans[plan] != NULL)

@@ -420,7 +420,8 @@ found (rank, severity, finding, condition, statement) AS (
                   JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
                   WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
                     AND d.refclassid = 'pg_class'::regclass AND d.refobjid = sale_table
-                    AND a.attname IN ('state', 'released', 'returned', 'settled_at'))
+                    AND a.attname IN ('state', 'released', 'returned', 'discarded', 'settled_at',
+                                      'returned_at'))
 
     -- the stock column
     UNION ALL

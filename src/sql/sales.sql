@@ -44,6 +44,33 @@ CREATE FUNCTION purchase_release(sale_id text, product_id text, qty bigint,
 COMMENT ON FUNCTION purchase_release(text, text, bigint, regclass) IS
     'gives back a part of what a sale holds and returns the units; raises SK101 (sale not found) or SK103 (sold already)';
 
+CREATE FUNCTION purchase_return(sale_id text, restock boolean DEFAULT true,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_return(text, boolean, regclass) IS
+    'takes back all that was sold and returns the units, 0 if that was done before; raises SK101 (sale not found) or SK104 (not sold)';
+
+CREATE FUNCTION purchase_return(sale_id text, product_id bigint, qty bigint,
+    return_id text, restock boolean DEFAULT true, stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_return_bigint'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_return(text, bigint, bigint, text, boolean, regclass) IS
+    'takes back a part of what was sold, once for each return_id, and returns the units; raises SK101 (sale not found), SK104 (more than was sold) or SK201 (another return_id''s)';
+
+CREATE FUNCTION purchase_return(sale_id text, product_id uuid, qty bigint,
+    return_id text, restock boolean DEFAULT true, stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_return_uuid'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_return(text, uuid, bigint, text, boolean, regclass) IS
+    'takes back a part of what was sold, once for each return_id, and returns the units; raises SK101 (sale not found), SK104 (more than was sold) or SK201 (another return_id''s)';
+
+CREATE FUNCTION purchase_return(sale_id text, product_id text, qty bigint,
+    return_id text, restock boolean DEFAULT true, stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'purchase_return_text'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_return(text, text, bigint, text, boolean, regclass) IS
+    'takes back a part of what was sold, once for each return_id, and returns the units; raises SK101 (sale not found), SK104 (more than was sold) or SK201 (another return_id''s)';
+
 CREATE FUNCTION purchase_extend(sale_id text, hold_for interval,
     stock_table regclass DEFAULT NULL)
     RETURNS timestamptz AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;

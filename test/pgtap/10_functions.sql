@@ -15,6 +15,7 @@ SELECT set_has('SELECT signature FROM ours', $$
         'purchase(%s,bigint,regclass,text,interval,text)',
         'purchase_try(%s,bigint,regclass,text,interval,text)',
         'purchase_release(text,%s,bigint,regclass)',
+        'purchase_return(text,%s,bigint,text,boolean,regclass)',
         'purchase_restock(%s,bigint,regclass)', 'purchase_set_stock(%s,bigint,regclass)',
         'purchase_available(%s,regclass)']) AS f,
         unnest(ARRAY['bigint', 'uuid', 'text']) AS key $$,
@@ -25,6 +26,7 @@ SELECT has_function('purchase_detach', ARRAY['regclass']);
 SELECT has_function('purchase_keep_sales', ARRAY['regclass', 'name', 'name']);
 SELECT has_function('purchase_confirm', ARRAY['text', 'regclass']);
 SELECT has_function('purchase_release', ARRAY['text', 'regclass']);
+SELECT has_function('purchase_return', ARRAY['text', 'boolean', 'regclass']);
 SELECT has_function('purchase_extend', ARRAY['text', 'interval', 'regclass']);
 SELECT has_function('purchase_expire', ARRAY['bigint', 'regclass']);
 SELECT has_view('purchase_stock_tables');
