@@ -709,6 +709,18 @@ purchase_extend(PG_FUNCTION_ARGS)
 	PG_RETURN_TIMESTAMPTZ(sale_extend(&cart));
 }
 
+static int64
+get_max(FunctionCallInfo fcinfo, int n)
+{
+	int64		max = PG_ARGISNULL(n) ? PG_INT64_MAX : PG_GETARG_INT64(n);
+
+	if (max <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max must be positive, not " INT64_FORMAT, max)));
+	return max;
+}
+
 /*
  * purchase_expire(max bigint, stock_table regclass) returns bigint
  *
@@ -723,12 +735,36 @@ purchase_expire(PG_FUNCTION_ARGS)
 	Cart		cart;
 
 	init_cart(&cart, fcinfo, "purchase_expire()", InvalidOid, 0, NULL, 1);
-	cart.max_holds = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT64(0);
-	if (cart.max_holds <= 0)
+	cart.max_holds = get_max(fcinfo, 0);
+	PG_RETURN_INT64(sale_expire(&cart));
+}
+
+/*
+ * purchase_forget(older_than interval, max bigint, stock_table regclass) returns bigint
+ *
+ * Delete sales, and returns, that were settled so long ago and have not changed since, max
+ * at most, NULL for all; returns how many.  Their ids are free then.  For the table's
+ * owner: 42501.
+ */
+PG_FUNCTION_INFO_V1(purchase_forget);
+
+Datum
+purchase_forget(PG_FUNCTION_ARGS)
+{
+	Cart		cart;
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz before;
+
+	init_cart(&cart, fcinfo, "purchase_forget()", InvalidOid, 0, NULL, 2);
+	require_argument(fcinfo, 0, "older_than");
+	before = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
+													 TimestampTzGetDatum(now),
+													 PG_GETARG_DATUM(0)));
+	if (before > now)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("max must be positive, not " INT64_FORMAT, cart.max_holds)));
-	PG_RETURN_INT64(sale_expire(&cart));
+				 errmsg("older_than must not be negative")));
+	PG_RETURN_INT64(sale_forget(&cart, before, get_max(fcinfo, 1)));
 }
 
 /*

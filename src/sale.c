@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/objectaddress.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -564,6 +565,36 @@ sale_expire(Cart *cart)
 	}
 	cart_close(cart);
 	return nholds;
+}
+
+/*
+ * Forget sales and returns that were settled before a time, max at most; returns how many.
+ *
+ * Whoever works on a sale has its line 1 locked, so that to lock that is enough; what is
+ * locked is left for the next time.
+ */
+int64
+sale_forget(Cart *cart, TimestampTz before, int64 max)
+{
+	SaleContext context;
+	SaleParams	params;
+	int64		result;
+	bool		isnull;
+
+	open_cart(cart, VERB_EXPIRE);
+	if (!owns_relation(cart->table.st->relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER,
+					   get_relkind_objtype(cart->table.rel->rd_rel->relkind),
+					   RelationGetRelationName(cart->table.rel));
+	sale_params_init(&params);
+	sale_param(&params, SALE_PARAM_TIME, TimestampTzGetDatum(before));
+	sale_param(&params, SALE_PARAM_QTY, Int64GetDatum(max));
+	sales_begin(&context, cart);
+	(void) sales_run(cart, SALE_FORGET, &params, false);
+	result = DatumGetInt64(sales_value(0, 1, &isnull));
+	sales_end(&context);
+	cart_close(cart);
+	return result;
 }
 
 /* ----------------------------------------------------------------

@@ -88,6 +88,10 @@ const SaleColumn hold_columns[] = {
 #define IS_LAPSED "h.expires_at OPERATOR(pg_catalog.<=) $5" \
 	" AND s.state OPERATOR(pg_catalog.=) 'held'::pg_catalog.text"
 
+#define IS_OLD(a) "(" a ".state OPERATOR(pg_catalog.<>) 'held'::pg_catalog.text AND" \
+	" COALESCE(GREATEST(" a ".settled_at, " a ".returned_at)" \
+	" OPERATOR(pg_catalog.<) $5, false))"
+
 static const char *const sale_plans[] = {
 	[SALE_LOOK] =
 	"SELECT s.line, s.product_id, s.qty, s.state, s.released, s.remaining,"
@@ -134,6 +138,14 @@ static const char *const sale_plans[] = {
 	[SALE_STRAY_HOLDS] =
 	"SELECT pg_catalog.count(*) FROM %h AS h LEFT JOIN %s AS s ON " SAME_LINE("s", "h")
 	" AND s.state OPERATOR(pg_catalog.=) 'held'::pg_catalog.text WHERE s.line IS NULL",
+	[SALE_FORGET] =
+	"WITH forgotten AS (DELETE FROM %s AS s USING"
+	" (SELECT f.sale_id FROM %s AS f"
+	" WHERE f.line OPERATOR(pg_catalog.=) 1 AND " IS_OLD("f")
+	" AND NOT EXISTS (SELECT FROM %s AS o WHERE o.sale_id OPERATOR(pg_catalog.=) f.sale_id"
+	" AND NOT " IS_OLD("o") ") LIMIT $4 FOR UPDATE OF f SKIP LOCKED) AS f"
+	" WHERE s.sale_id OPERATOR(pg_catalog.=) f.sale_id RETURNING s.line)"
+	" SELECT pg_catalog.count(*) FROM forgotten WHERE line OPERATOR(pg_catalog.=) 1",
 	[SALE_FIND_PRODUCT] =
 	"SELECT FROM %t AS t WHERE %k",
 };

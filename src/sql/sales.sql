@@ -82,3 +82,9 @@ CREATE FUNCTION purchase_expire(max bigint DEFAULT NULL,
     RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION purchase_expire(bigint, regclass) IS
     'gives the units of lapsed holds back to the stock, and returns how many holds; never needed, as who needs the units takes them';
+
+CREATE FUNCTION purchase_forget(older_than interval, max bigint DEFAULT NULL,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_forget(interval, bigint, regclass) IS
+    'deletes sales and returns that were settled so long ago, and returns how many; their ids are free then, so a retry must not come later';

@@ -29,6 +29,7 @@ SELECT has_function('purchase_release', ARRAY['text', 'regclass']);
 SELECT has_function('purchase_return', ARRAY['text', 'boolean', 'regclass']);
 SELECT has_function('purchase_extend', ARRAY['text', 'interval', 'regclass']);
 SELECT has_function('purchase_expire', ARRAY['bigint', 'regclass']);
+SELECT has_function('purchase_forget', ARRAY['interval', 'bigint', 'regclass']);
 SELECT has_view('purchase_stock_tables');
 SELECT results_eq($$ SELECT attname, atttypid::regtype FROM pg_attribute
     WHERE attrelid = 'purchase_try_result'::regclass ORDER BY attnum $$,
