@@ -231,6 +231,17 @@ SELECT regexp_replace(remedy, '^-- [^:]*: ', '') FROM doctor \gexec
 TABLE doctor;
 SELECT count(*) FROM goods_hold;
 ROLLBACK;
+-- units that are lost come back, once
+BEGIN;
+SELECT purchase(1, 1, sale_id => 'lost', hold_for => '1 hour');
+DELETE FROM goods_hold;
+SELECT sum(stock) + (SELECT sum(qty - released) FROM goods_sale WHERE state = 'held') AS units FROM goods;
+TABLE doctor;
+SELECT regexp_replace(remedy, '^-- [^:]*: ', '') FROM doctor \gexec
+SELECT sum(stock) AS units FROM goods;
+TABLE doctor;
+SELECT purchase_release('lost');
+ROLLBACK;
 BEGIN;
 ALTER TABLE goods_hold DROP CONSTRAINT goods_hold_pkey, DROP COLUMN product_id CASCADE;
 ALTER TABLE goods_sale DROP CONSTRAINT goods_sale_pkey;

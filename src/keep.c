@@ -228,11 +228,11 @@ purchase_keep_sales(PG_FUNCTION_ARGS)
 
 /*
  * purchase_stock_table_sales(stock_table regclass)
- * returns (sale_problem text, hold_problem text, stray_holds bigint)
+ * returns (sale_problem text, hold_problem text, stray_holds bigint, lost_lines bigint)
  *
  * For purchase_check(): why one of the tables can't keep what it is for, to follow its
- * name, and how many holds hold nothing.  That only the owner is told, and whoever may
- * act for him.
+ * name; how many holds hold nothing, and how many lines no hold holds.  These only the
+ * owner is told, and whoever may act for him.
  */
 Datum
 purchase_stock_table_sales(PG_FUNCTION_ARGS)
@@ -241,8 +241,8 @@ purchase_stock_table_sales(PG_FUNCTION_ARGS)
 	Registration registration = {.relid = PG_GETARG_OID(0)};
 	Relation	rel = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
 	TupleDesc	desc;
-	Datum		values[3];
-	bool		nulls[3] = {true, true, true};
+	Datum		values[4];
+	bool		nulls[4] = {true, true, true, true};
 	Misfit		unfit = {.more_args = ""};
 	StockTable *st;
 
@@ -266,9 +266,12 @@ purchase_stock_table_sales(PG_FUNCTION_ARGS)
 			if (why != NULL)
 				values[i] = CStringGetTextDatum(why);
 		}
-		nulls[2] = !owns_relation(registration.relid, GetUserId());
-		if (!nulls[2])
+		if (owns_relation(registration.relid, GetUserId()))
+		{
 			values[2] = Int64GetDatum(sale_stray_holds(self, rel));
+			values[3] = Int64GetDatum(sale_lost_lines(self, rel));
+			nulls[2] = nulls[3] = false;
+		}
 	}
 	if (rel != NULL)
 		relation_close(rel, AccessShareLock);

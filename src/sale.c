@@ -685,3 +685,13 @@ sale_stray_holds(Oid self, Relation stock_table)
 {
 	return ask(self, stock_table, SALE_STRAY_HOLDS);
 }
+
+/*
+ * How many lines are held by no row of the hold table: their units are neither in stock
+ * nor held.
+ */
+int64
+sale_lost_lines(Oid self, Relation stock_table)
+{
+	return ask(self, stock_table, SALE_LOST_LINES);
+}

@@ -20,6 +20,7 @@ extern int64 sale_expire(Cart *cart);
 extern int64 sale_forget(Cart *cart, TimestampTz before, int64 max);
 extern void sale_check_no_holds(Oid self, Relation stock_table);
 extern int64 sale_stray_holds(Oid self, Relation stock_table);
+extern int64 sale_lost_lines(Oid self, Relation stock_table);
 
 #pragma GCC visibility pop
 

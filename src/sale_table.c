@@ -138,6 +138,10 @@ static const char *const sale_plans[] = {
 	[SALE_STRAY_HOLDS] =
 	"SELECT pg_catalog.count(*) FROM %h AS h LEFT JOIN %s AS s ON " SAME_LINE("s", "h")
 	" AND s.state OPERATOR(pg_catalog.=) 'held'::pg_catalog.text WHERE s.line IS NULL",
+	[SALE_LOST_LINES] =
+	"SELECT pg_catalog.count(*) FROM %s AS s WHERE"
+	" s.state OPERATOR(pg_catalog.=) 'held'::pg_catalog.text"
+	" AND NOT EXISTS (SELECT FROM %h AS h WHERE " SAME_LINE("h", "s") ")",
 	[SALE_FORGET] =
 	"WITH forgotten AS (DELETE FROM %s AS s USING"
 	" (SELECT f.sale_id FROM %s AS f"

@@ -30,6 +30,7 @@ typedef enum SalePlan
 	SALE_LAPSED_PRODUCTS,
 	SALE_HOLDS,					/* how many lines are held */
 	SALE_STRAY_HOLDS,			/* how many hold nothing */
+	SALE_LOST_LINES,			/* how many lines are held by none */
 	SALE_FORGET,				/* those that are old, and how many */
 	SALE_FIND_PRODUCT,			/* in the stock table, as its owner */
 	N_SALE_PLANS

@@ -5,7 +5,8 @@
 --
 CREATE FUNCTION purchase_check_table(relid regclass, key_column name,
     stock_column name, reason text, reasons text[], sale_table regclass,
-    hold_table regclass, sale_problem text, hold_problem text, stray_holds bigint)
+    hold_table regclass, sale_problem text, hold_problem text, stray_holds bigint,
+    lost_lines bigint)
     RETURNS TABLE (severity text, finding text, remedy text)
     LANGUAGE SQL STABLE PARALLEL UNSAFE ROWS 10
     SET search_path = pg_catalog, pg_temp
@@ -402,6 +403,14 @@ found (rank, severity, finding, condition, statement) AS (
                   hold_table, sale_table)
     FROM t WHERE stray_holds > 0
     UNION ALL
+    SELECT 34, 'warning',
+           format('lines of %s that are held by no row of %s, so that their units are neither sold nor in stock: %s',
+                  sale_table, hold_table, lost_lines),
+           'if the holds were deleted by hand, and their units not given back',
+           format('WITH lost AS (UPDATE %1$s AS s SET state = ''expired'', settled_at = now() WHERE state = ''held'' AND NOT EXISTS (SELECT FROM %2$s AS h WHERE h.sale_id = s.sale_id AND h.line = s.line) RETURNING product_id, qty - released AS units) SELECT %3$s.purchase_restock(product_id::text, sum(units)::bigint, %4$L) FROM lost GROUP BY product_id;',
+                  sale_table, hold_table, x.schema, t.oid::regclass)
+    FROM t, extension AS x WHERE lost_lines > 0
+    UNION ALL
     SELECT 35, 'warning',
            format('no index on %s finds the holds of a product: a refusal reads all holds', hold_table), NULL,
            format('CREATE INDEX ON %s (product_id, expires_at);', hold_table)
@@ -583,7 +592,7 @@ LATERAL (
 ORDER BY f.rank, f.finding COLLATE "C"
 $$;
 COMMENT ON FUNCTION purchase_check_table(regclass, name, name, text, text[], regclass,
-    regclass, text, text, bigint) IS
+    regclass, text, text, bigint, bigint) IS
     'the findings of purchase_check, for a table whose registration and reasons for the sql engine are known';
 
 -- Bound to the registrations when it is created, so that the extension can
@@ -603,7 +612,8 @@ BEGIN ATOMIC
     LATERAL purchase_stock_table_sales(t.oid) AS s,
     LATERAL purchase_check_table(t.oid, r.key_column, r.stock_column,
                                  e.reason, e.reasons, r.sale_table, r.hold_table,
-                                 s.sale_problem, s.hold_problem, s.stray_holds) AS c;
+                                 s.sale_problem, s.hold_problem, s.stray_holds,
+                                 s.lost_lines) AS c;
 END;
 COMMENT ON FUNCTION purchase_check(regclass) IS
     'what is wrong with an attached table, or could be better, each with the SQL that mends it';

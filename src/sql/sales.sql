@@ -8,10 +8,11 @@ COMMENT ON FUNCTION purchase_keep_sales(regclass, name, name) IS
     'makes two tables beside an attached one, which keep its sales with an id and their holds';
 
 CREATE FUNCTION purchase_stock_table_sales(stock_table regclass,
-    OUT sale_problem text, OUT hold_problem text, OUT stray_holds bigint)
+    OUT sale_problem text, OUT hold_problem text, OUT stray_holds bigint,
+    OUT lost_lines bigint)
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT STABLE PARALLEL UNSAFE;
 COMMENT ON FUNCTION purchase_stock_table_sales(regclass) IS
-    'for purchase_check: why the tables of an attached table''s sales cannot keep them, and how many holds hold nothing';
+    'for purchase_check: why the tables of an attached table''s sales cannot keep them, how many holds hold nothing, and how many lines no hold holds';
 
 CREATE FUNCTION purchase_confirm(sale_id text, stock_table regclass DEFAULT NULL)
     RETURNS boolean AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
