@@ -78,6 +78,11 @@ line_detail(Cart *cart, Line *line)
 								product);
 			return psprintf("Another transaction holds a lock on the row of product %s.",
 							product);
+		case OUTCOME_BUYER_LIMIT_EXCEEDED:
+			return psprintf("Buyer \"%s\" has " INT64_FORMAT " of product %s and may have " INT64_FORMAT ", " INT64_FORMAT " %s requested.",
+							key_clip(text_to_cstring(cart->sale->buyer)), line->bought,
+							product, line->limit, line->qty,
+							line->qty == 1 ? "was" : "were");
 		default:
 			return psprintf("Product %s has " INT64_FORMAT " in stock, " INT64_FORMAT " %s requested.",
 							product, line_available(line), line->qty,
@@ -99,6 +104,8 @@ errmsg_line(Cart *cart, Line *line)
 			return errmsg("product %s not found", product);
 		case OUTCOME_OUT_OF_STOCK:
 			return errmsg("product %s is out of stock", product);
+		case OUTCOME_BUYER_LIMIT_EXCEEDED:
+			return errmsg("limit per buyer of product %s exceeded", product);
 		case OUTCOME_INSUFFICIENT_QUANTITY:
 			return errmsg("not enough stock of product %s", product);
 		default:
@@ -157,9 +164,15 @@ cart_raise(Cart *cart)
 			 outcome == OUTCOME_BUSY ? errhint("Retry the transaction.") :
 			 outcome == OUTCOME_INSUFFICIENT_QUANTITY && nfailed == 1 ?
 			 errhint("A quantity of up to " INT64_FORMAT " can be sold.",
-					 line_available(worst)) : 0,
+					 line_available(worst)) :
+			 outcome == OUTCOME_BUYER_LIMIT_EXCEEDED && nfailed == 1 &&
+			 worst->limit > worst->bought ?
+			 errhint("A quantity of up to " INT64_FORMAT " can be sold to this buyer.",
+					 worst->limit - worst->bought) : 0,
 			 errtablecol(cart->table.rel, outcome == OUTCOME_PRODUCT_NOT_FOUND ?
-						 cart->table.st->key_attno : cart->table.st->stock_attno)));
+						 cart->table.st->key_attno :
+						 outcome == OUTCOME_BUYER_LIMIT_EXCEEDED ?
+						 cart->table.st->limit_attno : cart->table.st->stock_attno)));
 }
 
 typedef struct Wait
@@ -249,6 +262,44 @@ shortage(Line *line)
 }
 
 /*
+ * May the buyer have so many units of a product?  All that he has counts, held or
+ * bought.  But his own lapsed holds he gives up first, if they would be in the way.
+ *
+ * What he has can grow only with a sale, or a hold, that has locked the product.
+ * So it is counted with a snapshot that is taken after that lock, or, where the row is
+ * written in one step, with that of the look, as that step fails if the row has changed
+ * since.
+ */
+static void
+judge_limit(Cart *cart, Line *line, bool locked)
+{
+	int64		lapsed;
+	int64		excess;
+
+	if (cart->verb != VERB_SELL || cart->table.st->limit_attno == InvalidAttrNumber ||
+		line->limit < 0)
+		return;
+	if (cart->sale == NULL || cart->sale->buyer == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("product %s has a limit per buyer", cart_line_name(cart, line)),
+				 errhint("Name the buyer: sale_id => '...', buyer => '...'"),
+				 errtablecol(cart->table.rel, cart->table.st->limit_attno)));
+	if (locked)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	hold_count_bought(cart, line, &lapsed);
+	if (locked)
+		PopActiveSnapshot();
+	if (pg_add_s64_overflow(line->bought, line->qty, &excess))
+		excess = PG_INT64_MAX;
+	excess -= line->limit;
+	if (excess > lapsed)
+		line->outcome = OUTCOME_BUYER_LIMIT_EXCEEDED;
+	else
+		line->to_free = Max(excess, 0);
+}
+
+/*
  * What a line's stock means for it.
  */
 static void
@@ -269,6 +320,9 @@ decide(Cart *cart, Line *line, bool locked)
 	count_lapsed(cart, line, locked);
 	line->outcome = cart->verb != VERB_SELL || line_available(line) >= line->qty ?
 		OUTCOME_AVAILABLE : shortage(line);
+	line->to_free = 0;
+	if (line->outcome == OUTCOME_AVAILABLE)
+		judge_limit(cart, line, locked);
 }
 
 /*
@@ -302,7 +356,7 @@ look_at_line(Cart *cart, Line *line)
 	LookResult	result;
 
 	CHECK_FOR_INTERRUPTS();
-	line->lapsed = line->taken = line->nholds = 0;
+	line->lapsed = line->taken = line->nholds = line->to_free = 0;
 	result = line->no_such_key ? LOOK_NONE : cart->engine->look(cart, line);
 	if (result == LOOK_NONE)
 	{
@@ -313,7 +367,14 @@ look_at_line(Cart *cart, Line *line)
 	line->outcome = OUTCOME_AVAILABLE;
 	if (!IsolationUsesXactSnapshot() || cart->verb == VERB_READ)
 		decide(cart, line, false);
-	if (result != LOOK_FREE || line->stock_isnull || cart->verb == VERB_EXPIRE)
+	else if (result == LOOK_FREE)
+	{
+		judge_limit(cart, line, false);
+		if (line->outcome != OUTCOME_AVAILABLE)
+			line->to_free = 1;	/* decided when it is locked */
+		line->outcome = OUTCOME_AVAILABLE;
+	}
+	if (result != LOOK_FREE || line->to_free > 0 || line->stock_isnull || cart->verb == VERB_EXPIRE)
 		return false;
 	return cart->verb != VERB_SELL ? has_room(cart, line) :
 		line->stock >= line->qty;
@@ -522,7 +583,7 @@ needs_lapsed(Cart *cart, Line *line)
 {
 	return line->outcome == OUTCOME_AVAILABLE &&
 		(cart->verb == VERB_EXPIRE ||
-		 (cart->verb == VERB_SELL && line->stock < line->qty));
+		 (cart->verb == VERB_SELL && (line->stock < line->qty || line->to_free > 0)));
 }
 
 /*
@@ -539,6 +600,12 @@ take_for_lines(void *arg)
 		if (!needs_lapsed(cart, line))
 			continue;
 		hold_take_lapsed(cart, line);
+		if (line->to_free > 0)
+		{
+			/* one of his own that somebody has locked counts */
+			line->outcome = OUTCOME_BUYER_LIMIT_EXCEEDED;
+			return false;
+		}
 		if (cart->verb == VERB_EXPIRE || line->stock + line->taken >= line->qty)
 			continue;
 

@@ -77,8 +77,11 @@ plan_text(Cart *cart, int plan)
 	else if (plan < PLAN_TAKE)
 	{
 		appendStringInfo(&sql,
-						 "SELECT t.%s::pg_catalog.int8 FROM %s AS t WHERE %s",
-						 stock, table, condition);
+						 "SELECT t.%s::pg_catalog.int8%s FROM %s AS t WHERE %s",
+						 stock, st->limit_attno == InvalidAttrNumber ? "" :
+						 psprintf(", t.%s::pg_catalog.int8",
+								  quote_identifier(st->limit_column)),
+						 table, condition);
 		if (plan != PLAN_LOOK)
 			appendStringInfo(&sql, " FOR %s%s", strength, waits[plan]);
 	}
@@ -139,6 +142,14 @@ run_plan(Cart *cart, Line *line, int plan, int64 *stock, bool *isnull)
 	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
 						  isnull);
 	*stock = *isnull ? 0 : DatumGetInt64(value);
+	if (plan < PLAN_TAKE && cart->table.st->limit_attno != InvalidAttrNumber)
+	{
+		bool		unlimited;
+
+		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2,
+							  &unlimited);
+		line->limit = unlimited ? -1 : DatumGetInt64(value);
+	}
 	SPI_freetuptable(SPI_tuptable);
 	return true;
 }

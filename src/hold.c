@@ -60,6 +60,27 @@ hold_count_lapsed(Cart *cart, Line *line)
 	sales_end(&context);
 }
 
+/*
+ * Count what the cart's buyer has of a product, lapsed holds included, and how much of
+ * that is in those.
+ */
+void
+hold_count_bought(Cart *cart, Line *line, int64 *lapsed)
+{
+	SaleContext context;
+	SaleParams	params;
+	bool		isnull;
+
+	lapsed_params(cart, &params);
+	sale_param(&params, SALE_PARAM_PRODUCT, line->key);
+	sale_param(&params, SALE_PARAM_BUYER, PointerGetDatum(cart->sale->buyer));
+	sales_begin(&context, cart);
+	(void) sales_run(cart, SALE_BOUGHT, &params, true);
+	line->bought = DatumGetInt64(sales_value(0, 1, &isnull));
+	*lapsed = DatumGetInt64(sales_value(0, 2, &isnull));
+	sales_end(&context);
+}
+
 /* A hold that is locked, and what its line has released before. */
 typedef struct LapsedHold
 {
@@ -80,16 +101,23 @@ lock_lapsed(Cart *cart, Line *line, MemoryContext cxt)
 
 	lapsed_params(cart, &params);
 	sale_param(&params, SALE_PARAM_PRODUCT, line->key);
+	if (line->to_free > 0)
+		sale_param(&params, SALE_PARAM_BUYER, PointerGetDatum(cart->sale->buyer));
 	portal = sales_cursor(cart, SALE_LAPSED_HOLDS, &params);
 	while (cart->verb == VERB_EXPIRE ? line->nholds < cart->max_holds :
-		   line->stock + line->taken < line->qty)
+		   line->stock + line->taken < line->qty || line->to_free > 0)
 	{
 		MemoryContext spi;
 		LapsedHold *hold;
 		bool		isnull;
+		bool		own;
 
 		SPI_cursor_fetch(portal, true, 1);
 		if (SPI_processed == 0)
+			break;
+		own = DatumGetBool(sales_value(0, 5, &isnull));
+		/* his own come first, so there are no more */
+		if (!own && line->stock + line->taken >= line->qty && cart->verb != VERB_EXPIRE)
 			break;
 		spi = MemoryContextSwitchTo(cxt);
 		hold = palloc0(sizeof(LapsedHold));
@@ -102,6 +130,8 @@ lock_lapsed(Cart *cart, Line *line, MemoryContext cxt)
 		MemoryContextSwitchTo(spi);
 		SPI_freetuptable(SPI_tuptable);
 		line->taken += hold->line.units;
+		if (own)
+			line->to_free -= hold->line.units;
 		line->nholds++;
 	}
 	SPI_cursor_close(portal);

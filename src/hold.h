@@ -10,6 +10,7 @@
 #pragma GCC visibility push(hidden)
 
 extern void hold_count_lapsed(Cart *cart, Line *line);
+extern void hold_count_bought(Cart *cart, Line *line, int64 *lapsed);
 extern void hold_take_lapsed(Cart *cart, Line *line);
 extern void hold_lapsed_products(Cart *cart);
 

@@ -661,6 +661,31 @@ early_release_around(Oid self, StockTable *st)
 }
 
 /*
+ * Why a column can't say how many units one buyer may have; NULL if it can.
+ */
+const char *
+inspect_limit_column(Relation rel, StockTable *st, const char *name)
+{
+	Form_pg_attribute att = find_column(rel, name);
+	MemoryContext oldcxt;
+
+	if (att == NULL)
+		return psprintf("table \"%s\" has no column \"%s\"",
+						RelationGetRelationName(rel), name);
+	if (!is_stock_type(getBaseType(att->atttypid)))
+		return psprintf("limit column \"%s\" is of type %s", name,
+						format_type_be(att->atttypid));
+	oldcxt = MemoryContextSwitchTo(st->cxt);
+	st->limit_column = pstrdup(name);
+	st->limit_attno = att->attnum;
+	st->limit_type = getBaseType(att->atttypid);
+	st->selected_cols = bms_add_member(st->selected_cols, att->attnum -
+									   FirstLowInvalidHeapAttributeNumber);
+	MemoryContextSwitchTo(oldcxt);
+	return NULL;
+}
+
+/*
  * The same for a table that is attached: raise if it no longer fits.
  */
 StockTable *
@@ -686,6 +711,20 @@ inspect_registered(Oid self, Relation rel, Registration *registration)
 	st->lock_wait = registration->lock_wait;
 	st->sale_table = registration->sale_table;
 	st->hold_table = registration->hold_table;
+	if (registration->limit_column != NULL)
+	{
+		const char *misfit = inspect_limit_column(rel, st, registration->limit_column);
+
+		if (misfit != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("stock table \"%s\" no longer fits its registration",
+							RelationGetRelationName(rel)),
+					 errdetail_internal("%s", misfit),
+					 errhint("Name another, or none: SELECT purchase_keep_sales(%s, limit_column => '');",
+							 relation_literal(RelationGetRelid(rel))),
+					 errtable(rel)));
+	}
 	st->early_release = Min(registration->early_release,
 							early_release_around(self, st));
 	return st;

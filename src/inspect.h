@@ -77,6 +77,9 @@ typedef struct StockTable
 	EarlyRelease early_release; /* the most that the owner allows */
 	Oid			sale_table;		/* InvalidOid: it keeps no sales */
 	Oid			hold_table;
+	AttrNumber	limit_attno;	/* how many one buyer may have; 0: no limits */
+	Oid			limit_type;		/* as stock_type */
+	char	   *limit_column;
 	uint32		sql_reasons;	/* SQL_REASON()s of the table */
 
 	/* What each engine knows of it, when it has first served it. */
@@ -101,6 +104,7 @@ extern StockTable *inspect(Oid self, Relation rel, const char *key_column,
 						   const char *stock_column, Misfit *why);
 extern bool inspect_changes_with_stock(Relation rel, AttrNumber attno,
 									   AttrNumber stock_attno);
+extern const char *inspect_limit_column(Relation rel, StockTable *st, const char *name);
 extern StockTable *inspect_registered(Oid self, Relation rel,
 									  Registration *registration);
 

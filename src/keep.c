@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
@@ -150,6 +152,34 @@ find_or_create(Relation rel, Relation reg, StockTable *st, const char *name,
 	return relid;
 }
 
+/*
+ * See that one probe finds what a buyer has of a product.
+ */
+static void
+index_buyers(Oid sale_table)
+{
+	Relation	rel = table_open(sale_table, AccessShareLock);
+	List	   *indexes = RelationGetIndexList(rel);
+	bool		found = false;
+	ListCell   *lc;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		found = found || (index->rd_index->indisvalid &&
+						  index->rd_index->indnkeyatts >= 2 &&
+						  index->rd_index->indkey.values[0] == get_attnum(sale_table, "buyer") &&
+						  index->rd_index->indkey.values[1] == get_attnum(sale_table, "product_id") &&
+						  heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL));
+		index_close(index, AccessShareLock);
+	}
+	table_close(rel, NoLock);
+	if (!found)
+		run_ddl(psprintf("CREATE INDEX ON %s (buyer, product_id)",
+						 relation_name(sale_table)));
+}
+
 static const char *
 name_arg(FunctionCallInfo fcinfo, int arg)
 {
@@ -157,11 +187,12 @@ name_arg(FunctionCallInfo fcinfo, int arg)
 }
 
 /*
- * purchase_keep_sales(stock_table regclass, sale_table name, hold_table name)
- * returns void
+ * purchase_keep_sales(stock_table regclass, limit_column name, sale_table name,
+ *					   hold_table name) returns void
  *
  * Let an attached table keep the sales that are given an id.  Makes two tables beside
- * it, unless they are there.  Raises 42P07 if a name is taken by something else, and
+ * it, unless they are there.  limit_column names a column of the stock table, how many
+ * units one buyer may have; '' for none, NULL for the one that is registered.  Raises 42P07 if a name is taken by something else, and
  * 55000 if other tables would leave holds behind.
  */
 Datum
@@ -174,6 +205,7 @@ purchase_keep_sales(PG_FUNCTION_ARGS)
 	StockTable *st;
 	Oid			sale_table;
 	Oid			hold_table;
+	const char *limit_column = name_arg(fcinfo, 1);
 	Oid			userid;
 	int			sec_context;
 	int			guc_level;
@@ -193,6 +225,8 @@ purchase_keep_sales(PG_FUNCTION_ARGS)
 	if (!registration_find(self, &registration))
 		raise_not_attached(rel);
 	check_can_keep(rel);
+	if (limit_column != NULL)
+		registration.limit_column = NULL;	/* the old one may be gone */
 	st = inspect_registered(self, rel, &registration);
 
 	/* who calls may be a member of the owner */
@@ -201,10 +235,24 @@ purchase_keep_sales(PG_FUNCTION_ARGS)
 						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
 	guc_level = compat_restrict_search_path();
 	SPI_connect();
-	sale_table = find_or_create(rel, reg, st, name_arg(fcinfo, 1),
+	sale_table = find_or_create(rel, reg, st, name_arg(fcinfo, 2),
 								registration.sale_table, sale_columns, "sale_table");
-	hold_table = find_or_create(rel, reg, st, name_arg(fcinfo, 2),
+	hold_table = find_or_create(rel, reg, st, name_arg(fcinfo, 3),
 								registration.hold_table, hold_columns, "hold_table");
+	if (limit_column != NULL && limit_column[0] != '\0')
+	{
+		const char *misfit = inspect_limit_column(rel, st, limit_column);
+
+		if (misfit != NULL)
+			ereport(ERROR,
+					(errcode(get_attnum(st->relid, limit_column) == InvalidAttrNumber ?
+							 ERRCODE_UNDEFINED_COLUMN : ERRCODE_DATATYPE_MISMATCH),
+					 errmsg_internal("%s", misfit),
+					 errhint("Name a smallint, integer or bigint column, or none: SELECT purchase_keep_sales(%s, limit_column => '');",
+							 relation_literal(st->relid)),
+					 errtable(rel)));
+		index_buyers(sale_table);
+	}
 	if (hold_table == sale_table)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -219,6 +267,9 @@ purchase_keep_sales(PG_FUNCTION_ARGS)
 		sale_check_no_holds(self, rel);
 	registration.sale_table = sale_table;
 	registration.hold_table = hold_table;
+	if (limit_column != NULL)
+		registration.limit_column = limit_column[0] == '\0' ? NULL :
+			pstrdup(limit_column);
 	registration_store_sales(reg, &registration);
 
 	table_close(reg, NoLock);

@@ -46,6 +46,10 @@ typedef struct Line
 	Outcome		outcome;
 	int64		stock;			/* as last read; not if busy or not found */
 	bool		stock_isnull;
+	int64		limit;			/* of one buyer, read with it; -1 for none */
+	int64		bought;			/* what this one has, if there is a limit */
+	int64		to_free;		/* of that, units of his own lapsed holds that
+								 * are to be taken first */
 	int64		lapsed;			/* units of lapsed holds, counted if the stock
 								 * alone does not suffice */
 	int64		taken;			/* units that were taken from lapsed holds */

@@ -740,7 +740,8 @@ purchase_expire(PG_FUNCTION_ARGS)
 }
 
 /*
- * purchase_forget(older_than interval, max bigint, stock_table regclass) returns bigint
+ * purchase_forget(older_than interval, max bigint, forget_limits boolean,
+ *				   stock_table regclass) returns bigint
  *
  * Delete sales, and returns, that were settled so long ago and have not changed since, max
  * at most, NULL for all; returns how many.  Their ids are free then.  For the table's
@@ -755,8 +756,9 @@ purchase_forget(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz before;
 
-	init_cart(&cart, fcinfo, "purchase_forget()", InvalidOid, 0, NULL, 2);
+	init_cart(&cart, fcinfo, "purchase_forget()", InvalidOid, 0, NULL, 3);
 	require_argument(fcinfo, 0, "older_than");
+	require_argument(fcinfo, 2, "forget_limits");
 	before = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
 													 TimestampTzGetDatum(now),
 													 PG_GETARG_DATUM(0)));
@@ -764,7 +766,7 @@ purchase_forget(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("older_than must not be negative")));
-	PG_RETURN_INT64(sale_forget(&cart, before, get_max(fcinfo, 1)));
+	PG_RETURN_INT64(sale_forget(&cart, before, get_max(fcinfo, 1), PG_GETARG_BOOL(2)));
 }
 
 /*

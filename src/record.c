@@ -11,7 +11,7 @@
  * That this is enough relies on the unique index: who inserts without the lock, by
  * hand, gets, or gives, an error.
  *
- * A sale's rows are the locks of its lines.  Whoever holds, confirms or releases takes
+ * A sale's rows are the locks of its lines.  Whoever holds, confirms, releases or returns takes
  * them before their holds, and both before the products.
  */
 #include "postgres.h"
@@ -147,7 +147,7 @@ raise_return_exceeds_sale(Cart *cart, SaleLine *line, int64 qty)
 				 errdetail("Its units of product %s are %s.", product,
 						   sale_line_is_expired(line) ? "expired" :
 						   state_names[line->state]),
-				 line->state == SALE_HELD ?
+				 line->has_hold ?
 				 errhint("Give them back with purchase_release().") : 0,
 				 errtable(cart->table.rel)));
 	ereport(ERROR,
@@ -630,8 +630,9 @@ record_unclaim(Cart *cart)
 
 /*
  * With the call's snapshot, which is not older than the claim, unless it is that of the
- * transaction: does it see the same?  Then a claim is CLAIM_OK, or CLAIM_TAKEN and given up:
- * the answer may have to wait for a standby, and nobody for us.
+ * transaction: does it see the same?  A claim of what is taken is given up: the answer may
+ * have to wait for a standby, and nobody for us.  So it is where the sale was deleted
+ * meanwhile: CLAIM_AGAIN.
  */
 ClaimResult
 record_check_claim(Cart *cart, ClaimResult claim)
@@ -706,6 +707,15 @@ record_store(Cart *cart)
 		sales_insert(cart, SALE_INSERT_HOLD, all, cart->nlines);
 }
 
+static void
+old_params(SaleParams *params, SaleLine *line)
+{
+	sale_param(params, SALE_PARAM_OLD_STATE,
+			   CStringGetTextDatum(state_names[line->state]));
+	sale_param(params, SALE_PARAM_OLD_RELEASED, Int64GetDatum(line->released));
+	sale_param(params, SALE_PARAM_OLD_RETURNED, Int64GetDatum(line->returned));
+}
+
 /*
  * Settle a line of any sale that is locked, and delete its hold.
  */
@@ -720,6 +730,7 @@ record_settle(Cart *cart, text *id, SaleLine *line, SaleState state,
 	sale_param(&params, SALE_PARAM_STATE, CStringGetTextDatum(state_names[state]));
 	sale_param(&params, SALE_PARAM_RELEASED, Int64GetDatum(released));
 	sale_param(&params, SALE_PARAM_SETTLED, TimestampTzGetDatum(GetCurrentTimestamp()));
+	old_params(&params, line);
 	sales_begin(&context, cart);
 	sales_write_one(cart, SALE_SETTLE, &params);
 	if (line->has_hold)
@@ -728,11 +739,10 @@ record_settle(Cart *cart, text *id, SaleLine *line, SaleState state,
 }
 
 /*
- * Note that units were returned of a line that is sold and locked: when, if it is the
- * rest of it.
+ * Note that units were returned of a line that is sold and locked.
  */
 void
-record_note_return(Cart *cart, SaleLine *line, int64 qty, bool restock, bool is_rest)
+record_note_return(Cart *cart, SaleLine *line, int64 qty, bool restock)
 {
 	SaleContext context;
 	SaleParams	params;
@@ -741,9 +751,9 @@ record_note_return(Cart *cart, SaleLine *line, int64 qty, bool restock, bool is_
 	sale_param(&params, SALE_PARAM_RETURNED, Int64GetDatum(line->returned + qty));
 	sale_param(&params, SALE_PARAM_DISCARDED,
 			   Int64GetDatum(line->discarded + (restock ? 0 : qty)));
-	if (is_rest)
-		sale_param(&params, SALE_PARAM_RETURNED_AT,
-				   TimestampTzGetDatum(GetCurrentTimestamp()));
+	sale_param(&params, SALE_PARAM_RETURNED_AT,
+			   TimestampTzGetDatum(GetCurrentTimestamp()));
+	old_params(&params, line);
 	sales_begin(&context, cart);
 	sales_write_one(cart, SALE_NOTE_RETURN, &params);
 	sales_end(&context);
@@ -792,6 +802,7 @@ record_reduce_hold(Cart *cart, SaleLine *line, int64 qty)
 	sale_param(&params, SALE_PARAM_STATE, CStringGetTextDatum(state_names[SALE_HELD]));
 	sale_param(&params, SALE_PARAM_RELEASED, Int64GetDatum(line->qty - line->units + qty));
 	sale_param(&params, SALE_PARAM_QTY, Int64GetDatum(line->units - qty));
+	old_params(&params, line);
 	sales_begin(&context, cart);
 	sales_write_one(cart, SALE_SETTLE, &params);
 	sales_write_one(cart, SALE_REDUCE_HOLD, &params);

@@ -94,7 +94,7 @@ typedef enum ClaimResult
 	CLAIM_FREED,				/* the same, but there was such a sale */
 	CLAIM_BUSY,					/* another transaction may record it */
 	CLAIM_TAKEN,				/* there is such a sale by now */
-	CLAIM_AGAIN,				/* there was: claim it again */
+	CLAIM_AGAIN,				/* of record_check_claim(): there was */
 } ClaimResult;
 
 extern char *sale_name(Sale *sale);
@@ -107,8 +107,7 @@ extern void record_store(Cart *cart);
 extern void record_lock(Cart *cart, Record *record);
 extern void record_settle(Cart *cart, text *id, SaleLine *line,
 						  SaleState state, int64 released);
-extern void record_note_return(Cart *cart, SaleLine *line, int64 qty, bool restock,
-							   bool is_rest);
+extern void record_note_return(Cart *cart, SaleLine *line, int64 qty, bool restock);
 extern void record_store_return(Cart *cart, Return *ret, text *buyer, Line *line);
 extern void record_repeat_return(Cart *cart, Return *ret);
 extern void record_reduce_hold(Cart *cart, SaleLine *line, int64 qty);

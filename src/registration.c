@@ -40,7 +40,8 @@ enum
 	ANUM_LOCK_WAIT,
 	ANUM_EARLY_RELEASE,
 	ANUM_SALE_TABLE,
-	ANUM_HOLD_TABLE
+	ANUM_HOLD_TABLE,
+	ANUM_LIMIT_COLUMN
 };
 
 /*
@@ -141,6 +142,8 @@ registration_find(Oid self, Registration *registration)
 		registration->sale_table = isnull ? InvalidOid : DatumGetObjectId(value);
 		value = heap_getattr(tuple, ANUM_HOLD_TABLE, desc, &isnull);
 		registration->hold_table = isnull ? InvalidOid : DatumGetObjectId(value);
+		value = heap_getattr(tuple, ANUM_LIMIT_COLUMN, desc, &isnull);
+		registration->limit_column = isnull ? NULL : pstrdup(NameStr(*DatumGetName(value)));
 	}
 	table_close(reg, AccessShareLock);
 	return HeapTupleIsValid(tuple);
@@ -191,7 +194,8 @@ registration_may_write(Relation reg)
  * In a statement, %1$s is that table and %2$s purchase_default_owner; $1 is the stock
  * table, $2 the key column, $3 the stock column, $4 whether it is the default, $5
  * whether the caller may write registrations, $6 the lock_wait or null, $7 the
- * early_release or null, $8 and $9 the tables of sales and holds.  Returns how many rows the last statement changed.
+ * early_release or null, $8 and $9 the tables of sales and
+ * holds, $10 the limit column or null.  Returns how many rows the last statement changed.
  */
 static uint64
 change_registrations(Relation reg, Registration *registration,
@@ -199,7 +203,7 @@ change_registrations(Relation reg, Registration *registration,
 					 const char *const *statements)
 {
 	static Oid	types[] = {REGCLASSOID, NAMEOID, NAMEOID, BOOLOID, BOOLOID, INT4OID, TEXTOID,
-	REGCLASSOID, REGCLASSOID};
+	REGCLASSOID, REGCLASSOID, NAMEOID};
 	Datum		values[] = {
 		ObjectIdGetDatum(registration->relid),
 		DirectFunctionCall1(namein, CStringGetDatum(registration->key_column)),
@@ -210,8 +214,10 @@ change_registrations(Relation reg, Registration *registration,
 		CStringGetTextDatum(early_release_options[registration->early_release].name),
 		ObjectIdGetDatum(registration->sale_table),
 		ObjectIdGetDatum(registration->hold_table),
+		registration->limit_column == NULL ? (Datum) 0 :
+		DirectFunctionCall1(namein, CStringGetDatum(registration->limit_column)),
 	};
-	char		nulls[] = "         ";
+	char		nulls[] = "          ";
 	const char *name = relation_name(RelationGetRelid(reg));
 	const char *owner_name =
 		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(reg)),
@@ -230,6 +236,8 @@ change_registrations(Relation reg, Registration *registration,
 		nulls[5] = 'n';
 	if (registration->early_release == EARLY_RELEASE_ON)
 		nulls[6] = 'n';
+	if (registration->limit_column == NULL)
+		nulls[9] = 'n';
 
 	SPI_connect();
 	for (int i = 0; i < nstatements; i++)
@@ -326,7 +334,8 @@ void
 registration_store_sales(Relation reg, Registration *registration)
 {
 	static const char *const statements[] = {
-		"UPDATE %1$s SET sale_table = $8, hold_table = $9 WHERE stock_table = $1",
+		"UPDATE %1$s SET sale_table = $8, hold_table = $9, limit_column = $10"
+		" WHERE stock_table = $1",
 	};
 
 	if (change_registrations(reg, registration, false, lengthof(statements),

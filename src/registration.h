@@ -25,6 +25,7 @@ typedef struct Registration
 	EarlyRelease early_release; /* the most that the owner allows */
 	Oid			sale_table;		/* InvalidOid: it keeps no sales */
 	Oid			hold_table;
+	char	   *limit_column;	/* NULL: no limits per buyer */
 } Registration;
 
 extern Oid	registration_relid(Oid self);

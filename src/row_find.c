@@ -50,6 +50,7 @@ row_take(Cart *cart, Line *line, HeapTuple version, Buffer buffer)
 	Datum		value = heap_getattr(version, st->stock_attno,
 									 RelationGetDescr(cart->table.rel),
 									 &line->stock_isnull);
+	bool		isnull;
 
 	if (row->version != NULL)
 		heap_freetuple(row->version);
@@ -57,6 +58,11 @@ row_take(Cart *cart, Line *line, HeapTuple version, Buffer buffer)
 	row->crowded = is_crowded(buffer, version);
 	row->page_lsn = BufferGetLSNAtomic(buffer);
 	line->stock = line->stock_isnull ? 0 : stock_value(value, st->stock_type);
+	if (st->limit_attno == InvalidAttrNumber)
+		return;
+	value = heap_getattr(version, st->limit_attno, RelationGetDescr(cart->table.rel),
+						 &isnull);
+	line->limit = isnull ? -1 : stock_value(value, st->limit_type);
 }
 
 /*

@@ -17,6 +17,7 @@
 
 #include "access/xact.h"
 #include "catalog/objectaddress.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -140,6 +141,7 @@ take_anew(Cart *cart, Record *record)
 	take_lines(cart, record, sale_line_is_expired);
 	if (cart->nlines == 0)
 		return;
+	cart->sale->buyer = record->buyer;
 	outcome = cart_run(cart);
 	if (outcome == OUTCOME_BUSY)
 		cart_raise(cart);
@@ -385,7 +387,14 @@ sale_return(Cart *cart, bool restock)
 	open_sale(cart, VERB_RESTOCK, &record);
 	check_may_sell(cart, &record);
 	if (!is_in_state(&record, SALE_SOLD))
-		raise_return_exceeds_sale(cart, &record.lines[0], 0);
+	{
+		SaleLine   *line = &record.lines[0];
+
+		for (int i = 0; i < record.nlines && !line->has_hold; i++)
+			if (record.lines[i].has_hold)
+				line = &record.lines[i];
+		raise_return_exceeds_sale(cart, line, 0);
+	}
 	take_lines(cart, &record, is_sold);
 	if (restock)
 		(void) give_back(cart);
@@ -394,7 +403,7 @@ sale_return(Cart *cart, bool restock)
 		int64		qty = sale_line_sold(&record.lines[i]);
 
 		if (qty > 0)
-			record_note_return(cart, &record.lines[i], qty, restock, true);
+			record_note_return(cart, &record.lines[i], qty, restock);
 		units += qty;
 	}
 	cart_close(cart);
@@ -439,7 +448,7 @@ return_part(Cart *cart, Return *ret, Sale *id)
 		(void) give_back(cart);
 		is_there = cart->nlines > 0;
 	}
-	record_note_return(cart, line, ret->qty, ret->restock, false);
+	record_note_return(cart, line, ret->qty, ret->restock);
 	cart->sale = id;
 	record_store_return(cart, ret, record.buyer, is_there ? cart->lines : NULL);
 }
@@ -567,19 +576,64 @@ sale_expire(Cart *cart)
 	return nholds;
 }
 
+/* How many old sales are looked for at a time. */
+#define FORGET_BATCH 1000
+
 /*
- * Forget sales and returns that were settled before a time, max at most; returns how many.
+ * Forget a sale whose line 1 is locked, if all its lines are old as of now, and nobody has
+ * locked one of them.
+ */
+static bool
+forget_sale(Cart *cart, SaleParams *params)
+{
+	uint64		n = sales_run(cart, SALE_LOCK_OLD, params, false);
+	int64		nlines;
+	bool		isnull;
+
+	SPI_freetuptable(SPI_tuptable);
+	(void) sales_run(cart, SALE_COUNT_LINES, params, false);
+	nlines = DatumGetInt64(sales_value(0, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	if (nlines != (int64) n)
+		return false;
+	(void) sales_write(cart, SALE_FORGET, params, n);
+	return true;
+}
+
+static int64
+forget_batch(Cart *cart, SaleParams *params)
+{
+	uint64		n = sales_run(cart, SALE_OLD, params, false);
+	SPITupleTable *ids = SPI_tuptable;
+	int64		nsales = 0;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		sale_param(params, SALE_PARAM_ID,
+				   SPI_getbinval(ids->vals[i], ids->tupdesc, 1, &isnull));
+		nsales += forget_sale(cart, params);
+	}
+	SPI_freetuptable(ids);
+	return nsales;
+}
+
+/*
+ * Forget sales that were settled, and returned, before a time, and the returns of those
+ * that are gone; max at most.  Returns how many.
  *
- * Whoever works on a sale has its line 1 locked, so that to lock that is enough; what is
- * locked is left for the next time.
+ * What a buyer still has counts where there are limits, and is kept unless told otherwise.
+ * What somebody has locked is left for the next time.
  */
 int64
-sale_forget(Cart *cart, TimestampTz before, int64 max)
+sale_forget(Cart *cart, TimestampTz before, int64 max, bool forget_limits)
 {
 	SaleContext context;
 	SaleParams	params;
-	int64		result;
-	bool		isnull;
+	int64		nsales = 0;
+	int64		n;
 
 	open_cart(cart, VERB_EXPIRE);
 	if (!owns_relation(cart->table.st->relid, GetUserId()))
@@ -588,13 +642,19 @@ sale_forget(Cart *cart, TimestampTz before, int64 max)
 					   RelationGetRelationName(cart->table.rel));
 	sale_params_init(&params);
 	sale_param(&params, SALE_PARAM_TIME, TimestampTzGetDatum(before));
-	sale_param(&params, SALE_PARAM_QTY, Int64GetDatum(max));
+	sale_param(&params, SALE_PARAM_LIMITED,
+			   BoolGetDatum(cart->table.st->limit_attno != InvalidAttrNumber &&
+							!forget_limits));
 	sales_begin(&context, cart);
-	(void) sales_run(cart, SALE_FORGET, &params, false);
-	result = DatumGetInt64(sales_value(0, 1, &isnull));
+	do
+	{
+		sale_param(&params, SALE_PARAM_QTY, Int64GetDatum(Min(max - nsales, FORGET_BATCH)));
+		n = forget_batch(cart, &params);
+		nsales += n;
+	} while (n > 0 && nsales < max);
 	sales_end(&context);
 	cart_close(cart);
-	return result;
+	return nsales;
 }
 
 /* ----------------------------------------------------------------

@@ -17,7 +17,7 @@ extern TimestampTz sale_extend(Cart *cart);
 extern int64 sale_return(Cart *cart, bool restock);
 extern int64 sale_return_part(Cart *cart, text *return_id, bool restock);
 extern int64 sale_expire(Cart *cart);
-extern int64 sale_forget(Cart *cart, TimestampTz before, int64 max);
+extern int64 sale_forget(Cart *cart, TimestampTz before, int64 max, bool forget_limits);
 extern void sale_check_no_holds(Oid self, Relation stock_table);
 extern int64 sale_stray_holds(Oid self, Relation stock_table);
 extern int64 sale_lost_lines(Oid self, Relation stock_table);

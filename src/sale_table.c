@@ -74,13 +74,18 @@ const SaleColumn hold_columns[] = {
 
 /*
  * In a statement, %s is the table of the sales, %h that of the holds, %t the stock
- * table, %k the condition that the key equals $3: of the line or in the stock table.
+ * table, %k the condition that the key equals $3: of the line or in the stock table; %b
+ * that of the line alone.
  * %c are the columns of a table of ours, and %v the parameters for them.
+ *
+ * What is settled or returned must be as it was when it was locked: a trigger may have
+ * called us for the same sale meanwhile.
  *
  * Who takes a lapsed hold believes neither table alone: the line must be unsettled, of
  * the same product, and no more units come back than it still has.
  */
 #define UNITS "GREATEST(LEAST(h.qty, s.qty OPERATOR(pg_catalog.-) s.released), 0)"
+#define HELD_UNITS "CASE WHEN h.line IS NOT NULL THEN " UNITS " END"
 #define SAME_LINE(a, b) a ".sale_id OPERATOR(pg_catalog.=) " b ".sale_id AND " \
 	a ".line OPERATOR(pg_catalog.=) " b ".line"
 #define THE_LINE "sale_id OPERATOR(pg_catalog.=) $1 AND line OPERATOR(pg_catalog.=) $2"
@@ -90,7 +95,11 @@ const SaleColumn hold_columns[] = {
 
 #define IS_OLD(a) "(" a ".state OPERATOR(pg_catalog.<>) 'held'::pg_catalog.text AND" \
 	" COALESCE(GREATEST(" a ".settled_at, " a ".returned_at)" \
-	" OPERATOR(pg_catalog.<) $5, false))"
+	" OPERATOR(pg_catalog.<) $5, false) AND NOT ($18 AND " IS_COUNTED(a) "))"
+
+#define IS_COUNTED(a) "(" a ".buyer IS NOT NULL AND" \
+	" " a ".state OPERATOR(pg_catalog.=) 'sold'::pg_catalog.text AND" \
+	" " a ".qty OPERATOR(pg_catalog.-) " a ".released OPERATOR(pg_catalog.>) " a ".returned)"
 
 static const char *const sale_plans[] = {
 	[SALE_LOOK] =
@@ -110,9 +119,11 @@ static const char *const sale_plans[] = {
 	[SALE_INSERT] = "INSERT INTO %s (%c) VALUES (%v)",
 	[SALE_INSERT_HOLD] = "INSERT INTO %h (%c) VALUES (%v)",
 	[SALE_SETTLE] =
-	"UPDATE %s SET state = $6, released = $8, settled_at = $14 WHERE " THE_LINE,
+	"UPDATE %s SET state = $6, released = $8, settled_at = $14 WHERE " THE_LINE
+	" AND state OPERATOR(pg_catalog.=) $19 AND released OPERATOR(pg_catalog.=) $20",
 	[SALE_NOTE_RETURN] =
-	"UPDATE %s SET returned = $9, discarded = $15, returned_at = $16 WHERE " THE_LINE,
+	"UPDATE %s SET returned = $9, discarded = $15, returned_at = $16 WHERE " THE_LINE
+	" AND returned OPERATOR(pg_catalog.=) $21",
 	[SALE_DELETE_HOLD] =
 	"DELETE FROM %h WHERE " THE_LINE,
 	[SALE_REDUCE_HOLD] =
@@ -125,13 +136,22 @@ static const char *const sale_plans[] = {
 	" FROM %h AS h JOIN %s AS s ON " SAME_LINE("s", "h")
 	" WHERE %k AND " IS_LAPSED,
 	[SALE_LAPSED_HOLDS] =
-	"SELECT h.sale_id, h.line, " UNITS ", s.released"
+	"SELECT h.sale_id, h.line, " UNITS ", s.released,"
+	" COALESCE(s.buyer OPERATOR(pg_catalog.=) $11, false)"
 	" FROM %h AS h JOIN %s AS s ON " SAME_LINE("s", "h")
-	" WHERE %k AND " IS_LAPSED " ORDER BY h.expires_at"
+	" WHERE %k AND " IS_LAPSED
+	" ORDER BY s.buyer OPERATOR(pg_catalog.=) $11 DESC NULLS LAST, h.expires_at"
 	" FOR NO KEY UPDATE OF s SKIP LOCKED FOR UPDATE OF h SKIP LOCKED",
 	[SALE_LAPSED_PRODUCTS] =
 	"SELECT DISTINCT h.product_id FROM %h AS h JOIN %s AS s ON " SAME_LINE("s", "h")
 	" WHERE " IS_LAPSED,
+	[SALE_BOUGHT] =
+	"SELECT COALESCE(pg_catalog.sum(CASE s.state WHEN 'sold'::pg_catalog.text"
+	" THEN s.qty OPERATOR(pg_catalog.-) s.released OPERATOR(pg_catalog.-) s.returned"
+	" WHEN 'held'::pg_catalog.text THEN " HELD_UNITS " END), 0)::pg_catalog.int8,"
+	" COALESCE(pg_catalog.sum(CASE WHEN " IS_LAPSED " THEN " UNITS " END), 0)::pg_catalog.int8"
+	" FROM %s AS s LEFT JOIN %h AS h ON " SAME_LINE("h", "s")
+	" WHERE s.buyer OPERATOR(pg_catalog.=) $11 AND %b",
 	[SALE_HOLDS] =
 	"SELECT pg_catalog.count(*) FROM %h AS h JOIN %s AS s ON " SAME_LINE("s", "h")
 	" WHERE s.state OPERATOR(pg_catalog.=) 'held'::pg_catalog.text",
@@ -142,14 +162,20 @@ static const char *const sale_plans[] = {
 	"SELECT pg_catalog.count(*) FROM %s AS s WHERE"
 	" s.state OPERATOR(pg_catalog.=) 'held'::pg_catalog.text"
 	" AND NOT EXISTS (SELECT FROM %h AS h WHERE " SAME_LINE("h", "s") ")",
+	/* a return goes when its sale is gone */
+	[SALE_OLD] =
+	"SELECT s.sale_id FROM %s AS s WHERE s.line OPERATOR(pg_catalog.=) 1 AND " IS_OLD("s")
+	" AND NOT EXISTS (SELECT FROM %s AS o WHERE o.sale_id OPERATOR(pg_catalog.=) s.return_of)"
+	" AND NOT EXISTS (SELECT FROM %s AS o WHERE o.sale_id OPERATOR(pg_catalog.=) s.sale_id"
+	" AND NOT " IS_OLD("o") ")"
+	" LIMIT $4 FOR UPDATE OF s SKIP LOCKED",
+	[SALE_LOCK_OLD] =
+	"SELECT FROM %s AS s WHERE s." THE_SALE " AND " IS_OLD("s")
+	" FOR UPDATE SKIP LOCKED",
+	[SALE_COUNT_LINES] =
+	"SELECT pg_catalog.count(*) FROM %s AS s WHERE s." THE_SALE,
 	[SALE_FORGET] =
-	"WITH forgotten AS (DELETE FROM %s AS s USING"
-	" (SELECT f.sale_id FROM %s AS f"
-	" WHERE f.line OPERATOR(pg_catalog.=) 1 AND " IS_OLD("f")
-	" AND NOT EXISTS (SELECT FROM %s AS o WHERE o.sale_id OPERATOR(pg_catalog.=) f.sale_id"
-	" AND NOT " IS_OLD("o") ") LIMIT $4 FOR UPDATE OF f SKIP LOCKED) AS f"
-	" WHERE s.sale_id OPERATOR(pg_catalog.=) f.sale_id RETURNING s.line)"
-	" SELECT pg_catalog.count(*) FROM forgotten WHERE line OPERATOR(pg_catalog.=) 1",
+	"DELETE FROM %s WHERE " THE_SALE,
 	[SALE_FIND_PRODUCT] =
 	"SELECT FROM %t AS t WHERE %k",
 };
@@ -405,6 +431,9 @@ plan_text(Cart *cart, SalePlan plan)
 			case 't':
 				appendStringInfoString(&sql, relation_name(st->relid));
 				break;
+			case 'b':
+				appendStringInfoString(&sql, product_condition(st, st->sale_table, "s"));
+				break;
 			case 'c':
 			case 'v':
 				append_columns(&sql, *p, plan == SALE_INSERT ? sale_columns : hold_columns);
@@ -444,6 +473,10 @@ get_plan(Cart *cart, SalePlan plan)
 		[SALE_PARAM_DISCARDED] = INT8OID,
 		[SALE_PARAM_RETURNED_AT] = TIMESTAMPTZOID,
 		[SALE_PARAM_RETURN_OF] = TEXTOID,
+		[SALE_PARAM_LIMITED] = BOOLOID,
+		[SALE_PARAM_OLD_STATE] = TEXTOID,
+		[SALE_PARAM_OLD_RELEASED] = INT8OID,
+		[SALE_PARAM_OLD_RETURNED] = INT8OID,
 	};
 
 	if (set->plans[plan] != NULL)
@@ -499,10 +532,10 @@ sales_write(Cart *cart, SalePlan plan, SaleParams *params, uint64 nrows)
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 				 errmsg("the %s of sale \"%s\" did not take place",
 						plan == SALE_INSERT || plan == SALE_INSERT_HOLD ?
-						"insertion" : plan == SALE_DELETE_HOLD ?
+						"insertion" : plan == SALE_DELETE_HOLD || plan == SALE_FORGET ?
 						"deletion" : "update",
 						TextDatumGetCString(params->values[SALE_PARAM_ID])),
-				 errdetail("A trigger or rule on table \"%s\" suppressed it.",
+				 errdetail("A trigger or rule on table \"%s\" suppressed it, or changed the sale meanwhile.",
 						   get_rel_name(of_hold ? cart->table.st->hold_table :
 										cart->table.st->sale_table))));
 	return n;

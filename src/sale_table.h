@@ -28,10 +28,14 @@ typedef enum SalePlan
 	SALE_LAPSED_UNITS,			/* of a product */
 	SALE_LAPSED_HOLDS,			/* the same one by one, locked */
 	SALE_LAPSED_PRODUCTS,
+	SALE_BOUGHT,				/* what a buyer has of a product */
 	SALE_HOLDS,					/* how many lines are held */
 	SALE_STRAY_HOLDS,			/* how many hold nothing */
 	SALE_LOST_LINES,			/* how many lines are held by none */
-	SALE_FORGET,				/* those that are old, and how many */
+	SALE_OLD,					/* ids that may be forgotten, locked */
+	SALE_LOCK_OLD,				/* the lines of one that are old, locked */
+	SALE_COUNT_LINES,			/* all its lines */
+	SALE_FORGET,				/* it */
 	SALE_FIND_PRODUCT,			/* in the stock table, as its owner */
 	N_SALE_PLANS
 } SalePlan;
@@ -56,6 +60,10 @@ typedef enum SaleParam
 	SALE_PARAM_DISCARDED,
 	SALE_PARAM_RETURNED_AT,
 	SALE_PARAM_RETURN_OF,
+	SALE_PARAM_LIMITED,			/* keep what limits count */
+	SALE_PARAM_OLD_STATE,		/* as it was when it was locked */
+	SALE_PARAM_OLD_RELEASED,
+	SALE_PARAM_OLD_RETURNED,
 	N_SALE_PARAMS
 } SaleParam;
 

@@ -254,9 +254,11 @@ check_rights(OpenTable *table, bool for_update)
 						"permission denied for view %s" :
 						"permission denied for table %s",
 						RelationGetRelationName(rel)),
-				 errhint("Its owner can grant what is missing: GRANT SELECT (%s, %s)%s ON %s TO %s;",
+				 errhint("Its owner can grant what is missing: GRANT SELECT (%s, %s%s)%s ON %s TO %s;",
 						 quote_identifier(st->key_column),
 						 quote_identifier(st->stock_column),
+						 st->limit_column == NULL ? "" :
+						 psprintf(", %s", quote_identifier(st->limit_column)),
 						 !for_update ? "" :
 						 psprintf(", UPDATE (%s)",
 								  quote_identifier(st->stock_column)),

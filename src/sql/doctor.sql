@@ -6,7 +6,7 @@
 CREATE FUNCTION purchase_check_table(relid regclass, key_column name,
     stock_column name, reason text, reasons text[], sale_table regclass,
     hold_table regclass, sale_problem text, hold_problem text, stray_holds bigint,
-    lost_lines bigint)
+    lost_lines bigint, limit_column name)
     RETURNS TABLE (severity text, finding text, remedy text)
     LANGUAGE SQL STABLE PARALLEL UNSAFE ROWS 10
     SET search_path = pg_catalog, pg_temp
@@ -420,6 +420,17 @@ found (rank, severity, finding, condition, statement) AS (
                       WHERE i.indrelid = hold_table AND i.indisvalid
                         AND i.indkey[0] = a.attnum AND i.indpred IS NULL)
     UNION ALL
+    SELECT 35, 'warning',
+           format('no index on %s finds what a buyer has of a product: each sale of one that has a limit reads all sales', sale_table), NULL,
+           format('CREATE INDEX ON %s (buyer, product_id);', sale_table)
+    FROM t JOIN pg_attribute AS b ON b.attrelid = sale_table AND b.attname = 'buyer'
+         JOIN pg_attribute AS p ON p.attrelid = sale_table AND p.attname = 'product_id'
+    WHERE sale_problem IS NULL AND limit_column IS NOT NULL
+      AND NOT EXISTS (SELECT FROM pg_index AS i
+                      WHERE i.indrelid = sale_table AND i.indisvalid AND i.indnkeyatts >= 2
+                        AND i.indkey[0] = b.attnum AND i.indkey[1] = p.attnum
+                        AND i.indpred IS NULL)
+    UNION ALL
     SELECT 36, 'warning',
            format('index %s contains a column that changes when a sale is settled: that can''t be a HOT update', i.indexrelid::regclass),
            'if no query needs it',
@@ -592,7 +603,7 @@ LATERAL (
 ORDER BY f.rank, f.finding COLLATE "C"
 $$;
 COMMENT ON FUNCTION purchase_check_table(regclass, name, name, text, text[], regclass,
-    regclass, text, text, bigint, bigint) IS
+    regclass, text, text, bigint, bigint, name) IS
     'the findings of purchase_check, for a table whose registration and reasons for the sql engine are known';
 
 -- Bound to the registrations when it is created, so that the extension can
@@ -613,7 +624,7 @@ BEGIN ATOMIC
     LATERAL purchase_check_table(t.oid, r.key_column, r.stock_column,
                                  e.reason, e.reasons, r.sale_table, r.hold_table,
                                  s.sale_problem, s.hold_problem, s.stray_holds,
-                                 s.lost_lines) AS c;
+                                 s.lost_lines, r.limit_column) AS c;
 END;
 COMMENT ON FUNCTION purchase_check(regclass) IS
     'what is wrong with an attached table, or could be better, each with the SQL that mends it';

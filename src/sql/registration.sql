@@ -12,6 +12,7 @@ CREATE TABLE purchase_registration (
     early_release text CHECK (early_release IN ('off', 'local', 'on')),
     sale_table regclass,                        -- null: it keeps no sales
     hold_table regclass,
+    limit_column name,                          -- null: no limits per buyer
     CHECK ((sale_table IS NULL) = (hold_table IS NULL))
 );
 CREATE UNIQUE INDEX purchase_registration_default

@@ -2,9 +2,10 @@
 -- Sales with an id.
 --
 CREATE FUNCTION purchase_keep_sales(stock_table regclass,
-    sale_table name DEFAULT NULL, hold_table name DEFAULT NULL)
+    limit_column name DEFAULT NULL, sale_table name DEFAULT NULL,
+    hold_table name DEFAULT NULL)
     RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION purchase_keep_sales(regclass, name, name) IS
+COMMENT ON FUNCTION purchase_keep_sales(regclass, name, name, name) IS
     'makes two tables beside an attached one, which keep its sales with an id and their holds';
 
 CREATE FUNCTION purchase_stock_table_sales(stock_table regclass,
@@ -85,7 +86,7 @@ COMMENT ON FUNCTION purchase_expire(bigint, regclass) IS
     'gives the units of lapsed holds back to the stock, and returns how many holds; never needed, as who needs the units takes them';
 
 CREATE FUNCTION purchase_forget(older_than interval, max bigint DEFAULT NULL,
-    stock_table regclass DEFAULT NULL)
+    forget_limits boolean DEFAULT false, stock_table regclass DEFAULT NULL)
     RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION purchase_forget(interval, bigint, regclass) IS
+COMMENT ON FUNCTION purchase_forget(interval, bigint, boolean, regclass) IS
     'deletes sales and returns that were settled so long ago, and returns how many; their ids are free then, so a retry must not come later';

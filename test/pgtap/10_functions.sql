@@ -23,13 +23,13 @@ SELECT set_has('SELECT signature FROM ours', $$
 SELECT has_function('purchase_attach', ARRAY['regclass', 'name', 'name', 'boolean', 'text', 'text']);
 SELECT has_function('purchase_guard', ARRAY['regclass', 'boolean']);
 SELECT has_function('purchase_detach', ARRAY['regclass']);
-SELECT has_function('purchase_keep_sales', ARRAY['regclass', 'name', 'name']);
+SELECT has_function('purchase_keep_sales', ARRAY['regclass', 'name', 'name', 'name']);
 SELECT has_function('purchase_confirm', ARRAY['text', 'regclass']);
 SELECT has_function('purchase_release', ARRAY['text', 'regclass']);
 SELECT has_function('purchase_return', ARRAY['text', 'boolean', 'regclass']);
 SELECT has_function('purchase_extend', ARRAY['text', 'interval', 'regclass']);
 SELECT has_function('purchase_expire', ARRAY['bigint', 'regclass']);
-SELECT has_function('purchase_forget', ARRAY['interval', 'bigint', 'regclass']);
+SELECT has_function('purchase_forget', ARRAY['interval', 'bigint', 'boolean', 'regclass']);
 SELECT has_view('purchase_stock_tables');
 SELECT results_eq($$ SELECT attname, atttypid::regtype FROM pg_attribute
     WHERE attrelid = 'purchase_try_result'::regclass ORDER BY attnum $$,

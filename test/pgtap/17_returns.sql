@@ -171,5 +171,42 @@ SELECT is(state(), :'before', 'nothing has changed');
 SELECT is(as_role('clerk', $$ SELECT purchase_return('rights', 1, 1, 'rights-1') $$), '1', 'a repeat of his own');
 SELECT is(as_role('clerk', $$ SELECT purchase_return('rights', 1, 1, 'rights-2') $$), '1', 'and another');
 
+-- A trigger may return the same sale: nothing comes back twice.
+RESET ROLE;
+DROP POLICY mine ON shop_product;
+ALTER TABLE shop_product DISABLE ROW LEVEL SECURITY;
+CREATE FUNCTION meanwhile() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_trigger_depth() < 2 THEN
+        EXECUTE 'SELECT public.' || TG_ARGV[0];
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION reentered(on_table text, call text, inner_call text) RETURNS text LANGUAGE plpgsql AS $f$
+DECLARE
+    before text;
+    result text;
+BEGIN
+    BEGIN
+        PERFORM purchase_cart(ARRAY[1, 2], ARRAY[2, 1], sale_id => 't'),
+            purchase_cart(ARRAY[1, 2], ARRAY[2, 1], sale_id => 'x', hold_for => '1 hour');
+        UPDATE shop_product_sale SET state = 'expired' WHERE sale_id = 'x';
+        DELETE FROM shop_product_hold;
+        EXECUTE format('CREATE TRIGGER meanwhile AFTER UPDATE ON %I FOR EACH ROW EXECUTE FUNCTION meanwhile(%L)',
+            on_table, inner_call);
+        before := state();
+        result := (error_of('SELECT ' || call)).code;
+        result := concat_ws(' ', result, before = state());
+        RAISE 'undo' USING ERRCODE = 'P0666';
+    EXCEPTION WHEN SQLSTATE 'P0666' THEN
+    END;
+    RETURN is(result, '09000 t', format('%s: %s while %s', on_table, inner_call, call));
+END $f$;
+SELECT reentered(t, call, inner_call)
+FROM (VALUES ('shop_product', 'purchase_return(''t'', 1, 1, ''t-1'')', 'purchase_return(''t'')'),
+    ('shop_product', 'purchase_return(''t'')', 'purchase_return(''t'')'),
+    ('shop_product_sale', 'purchase_return(''t'')', 'purchase_return(''t'')'),
+    ('shop_product', 'purchase_confirm(''x'')', 'purchase_confirm(''x'')')) AS c (t, call, inner_call);
+
 SELECT * FROM finish();
 ROLLBACK;
