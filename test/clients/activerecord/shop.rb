@@ -53,6 +53,19 @@ module Shop
     call('SELECT purchase_release($1::text) AS units', [order_id]).first[:units]
   end
 
+  # All that is left of an order. Returns the units: 0 if that was done before.
+  def take_back(order_id, restock: true)
+    call('SELECT purchase_return($1::text, restock => $2) AS units',
+         [order_id, restock]).first[:units]
+  end
+
+  # Repeated with the refund's id, it answers the same, and does nothing.
+  def take_back_part(order_id, refund_id, product_id, quantity, restock: true)
+    call(<<~SQL, [order_id, product_id, quantity, refund_id, restock]).first[:units]
+      SELECT purchase_return($1::text, $2, $3, $4::text, restock => $5) AS units
+    SQL
+  end
+
   def try_sell(product_id, quantity)
     call('SELECT * FROM purchase_try($1, $2)', [product_id, quantity]).first
   end

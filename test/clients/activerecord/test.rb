@@ -135,6 +135,76 @@ Contract.new("activerecord #{ActiveRecord.version}, pg #{PG::VERSION}",
     fails.call(SaleSettledError, 'SK103') { shop.confirm(7) }
   end
 
+  sold = lambda do |order_id|
+    shop.hold(order_id, [[1, 2], [6, 1]])
+    shop.confirm(order_id)
+  end
+
+  # Of the pens and the ink, and how many of them are broken.
+  left = lambda do |*expected|
+    sql = <<~SQL
+      SELECT purchase_available(1), purchase_available(6), sum(discarded)::bigint
+      FROM shop_product_sale WHERE state = 'sold'
+    SQL
+    same(ActiveRecord::Base.connection.select_rows(sql), [expected])
+  end
+
+  test 'takes back once' do
+    [7, 2**40, 'seven', SecureRandom.uuid].each do |order_id|
+      sold.call(order_id)
+      same([shop.take_back(order_id), shop.take_back(order_id)], [3, 0])
+      left.call(100, 100, 0)
+    end
+  end
+
+  test 'takes back a part once for each refund' do
+    [8, 2**41, 'eight', SecureRandom.uuid].each do |refund_id|
+      order_id = "of #{refund_id}"
+      sold.call(order_id)
+      2.times { same(shop.take_back_part(order_id, refund_id, 1, 1), 1) }
+      left.call(99, 99, 0)
+      fails.call(SaleIdConflictError, 'SK201') do
+        shop.take_back_part(order_id, refund_id, 1, 2)
+      end
+      same(shop.take_back(order_id), 2)
+      left.call(100, 100, 0)
+    end
+  end
+
+  test 'takes back what is broken' do
+    sold.call(7)
+    shop.take_back_part(7, 8, 1, 1, restock: false)
+    left.call(98, 99, 1)
+    same(shop.take_back(7, restock: false), 2)
+    left.call(98, 99, 3)
+  end
+
+  test 'takes back no more than was sold' do
+    fails.call(SaleNotFoundError, 'SK101') { shop.take_back(7) }
+    shop.hold(7, [[1, 2]])
+    fails.call(ReturnExceedsSaleError, 'SK104') { shop.take_back(7) }
+    shop.confirm(7)
+    fails.call(ReturnExceedsSaleError, 'SK104') { shop.take_back_part(7, 8, 1, 3) }
+    left.call(98, 100, 0)
+  end
+
+  test 'takes back with the money or not at all' do
+    sold.call(7)
+    shop.transaction do
+      shop.take_back(7)
+      raise ActiveRecord::Rollback # no money
+    end
+    left.call(98, 99, 0)
+    same(shop.take_back(7), 3)
+  end
+
+  # A SELECT that is repeated is answered from the cache, but not by call.
+  test 'takes back once with the query cache' do
+    sold.call(7)
+    units = ActiveRecord::Base.cache { [shop.take_back(7), shop.take_back(7)] }
+    same(units, [3, 0])
+  end
+
   # All is sent as text, with its type open; but a Duration not at all.
   test 'what needs no cast' do
     sql = 'SELECT purchase(1, 1, sale_id => $1, hold_for => $2)'

@@ -22,6 +22,7 @@ abstract class SaleException extends RuntimeException {
             case "SK101": throw new SaleNotFoundException(e);
             case "SK102": throw new HoldExpiredException(e);
             case "SK103": throw new SaleSettledException(e);
+            case "SK104": throw new ReturnExceedsSaleException(e);
             case "SK201": throw new SaleIdConflictException(e);
             case "55P03": throw new ProductBusyException(e);
             case "40001":                           // serialization failure
@@ -64,6 +65,12 @@ final class HoldExpiredException extends SaleException {
 final class SaleSettledException extends SaleException {
     SaleSettledException(SQLException cause) {
         super("It is too late for that.", cause);
+    }
+}
+
+final class ReturnExceedsSaleException extends SaleException {
+    ReturnExceedsSaleException(SQLException cause) {
+        super("There are not so many to return.", cause);
     }
 }
 

@@ -38,7 +38,7 @@ final class Shop {
         try (PreparedStatement statement = connection.prepareStatement(sql)) {
             statement.setLong(1, productId);
             statement.setLong(2, quantity);
-            return remaining(statement);
+            return number(statement);
         } catch (SQLException e) {
             throw SaleException.translate(e);
         }
@@ -49,13 +49,13 @@ final class Shop {
         try (PreparedStatement statement = connection.prepareStatement(sql)) {
             statement.setObject(1, seatId);
             statement.setLong(2, quantity);
-            return remaining(statement);
+            return number(statement);
         } catch (SQLException e) {
             throw SaleException.translate(e);
         }
     }
 
-    private static long remaining(PreparedStatement statement) throws SQLException {
+    private static long number(PreparedStatement statement) throws SQLException {
         try (ResultSet row = statement.executeQuery()) {
             row.next();
             return row.getLong(1);
@@ -123,10 +123,35 @@ final class Shop {
         String sql = "SELECT purchase_release(?::text)";
         try (PreparedStatement statement = connection.prepareStatement(sql)) {
             statement.setLong(1, orderId);
-            try (ResultSet row = statement.executeQuery()) {
-                row.next();
-                return row.getLong(1);
-            }
+            return number(statement);
+        } catch (SQLException e) {
+            throw SaleException.translate(e);
+        }
+    }
+
+    /** All that is left of an order. Returns the units: 0 if that was done before. */
+    long takeBack(long orderId, boolean restock) throws SQLException {
+        String sql = "SELECT purchase_return(?::text, restock => ?)";
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.setLong(1, orderId);
+            statement.setBoolean(2, restock);
+            return number(statement);
+        } catch (SQLException e) {
+            throw SaleException.translate(e);
+        }
+    }
+
+    /** Repeated with the refund's id, it answers the same, and does nothing. */
+    long takeBackPart(long orderId, UUID refundId, Line line, boolean restock)
+            throws SQLException {
+        String sql = "SELECT purchase_return(?::text, ?, ?, ?::text, restock => ?)";
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.setLong(1, orderId);
+            statement.setLong(2, line.productId());
+            statement.setLong(3, line.quantity());
+            statement.setObject(4, refundId);
+            statement.setBoolean(5, restock);
+            return number(statement);
         } catch (SQLException e) {
             throw SaleException.translate(e);
         }

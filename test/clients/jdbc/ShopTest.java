@@ -1,6 +1,7 @@
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
@@ -139,6 +140,21 @@ final class ShopTest {
             statement.executeUpdate("UPDATE shop_product_hold SET expires_at = '2020-01-01'"
                     + " WHERE sale_id = '" + order + "'");
             new Shop(other).sell(product, quantity);
+        }
+    }
+
+    private static void sellWithId(long order) throws SQLException {
+        hold(order, order(PEN, 2), order(INK, 1));
+        shop.confirm(order);
+    }
+
+    /** Of the pens and the ink, and how many of them are broken. */
+    private static List<Long> left() throws SQLException {
+        String sql = "SELECT sum(discarded) FROM shop_product_sale WHERE state = 'sold'";
+        try (Connection other = connect(); Statement statement = other.createStatement();
+                ResultSet row = statement.executeQuery(sql)) {
+            row.next();
+            return List.of(stock(PEN), stock(INK), row.getLong(1));
         }
     }
 
@@ -342,6 +358,57 @@ final class ShopTest {
             hold(7, order(PEN, 2), order(INK, 1));
             same(List.of(shop.release(7), shop.release(7)), List.of(3L, 0L));
             fails(SaleSettledException.class, "SK103", () -> shop.confirm(7));
+        });
+
+        test("takes back once", () -> {
+            sellWithId(7);
+            same(List.of(shop.takeBack(7, true), shop.takeBack(7, true)), List.of(3L, 0L));
+            same(left(), List.of(100L, 100L, 0L));
+        });
+
+        test("takes back a part once for each refund", () -> {
+            UUID refund = UUID.randomUUID();
+            sellWithId(7);
+            for (int times = 0; times < 2; times++) {
+                same(shop.takeBackPart(7, refund, order(PEN, 1), true), 1L);
+            }
+            same(left(), List.of(99L, 99L, 0L));
+            fails(SaleIdConflictException.class, "SK201",
+                    () -> shop.takeBackPart(7, refund, order(PEN, 2), true));
+            same(shop.takeBack(7, true), 2L);
+            same(left(), List.of(100L, 100L, 0L));
+        });
+
+        test("takes back what is broken", () -> {
+            sellWithId(7);
+            same(shop.takeBackPart(7, UUID.randomUUID(), order(PEN, 1), false), 1L);
+            same(left(), List.of(98L, 99L, 1L));
+            same(shop.takeBack(7, false), 2L);
+            same(left(), List.of(98L, 99L, 3L));
+        });
+
+        test("takes back no more than was sold", () -> {
+            fails(SaleNotFoundException.class, "SK101", () -> shop.takeBack(7, true));
+            hold(7, order(PEN, 2));
+            fails(ReturnExceedsSaleException.class, "SK104", () -> shop.takeBack(7, true));
+            shop.confirm(7);
+            fails(ReturnExceedsSaleException.class, "SK104",
+                    () -> shop.takeBackPart(7, UUID.randomUUID(), order(PEN, 3), true));
+            same(left(), List.of(98L, 100L, 0L));
+        });
+
+        test("takes back with the money or not at all", () -> {
+            sellWithId(7);
+            try {
+                shop.transaction(() -> {
+                    shop.takeBack(7, true);
+                    throw new SQLException("no money");
+                });
+            } catch (SQLException e) {
+                same(e.getMessage(), "no money");
+            }
+            same(left(), List.of(98L, 99L, 0L));
+            same(shop.takeBack(7, true), 3L);
         });
 
         test("what needs a cast", () -> {

@@ -78,6 +78,28 @@ const release = translating(sqlstate, async (db, orderId) => {
   return Number(rows[0].units);
 });
 
+// All that is left of an order. Returns the units: 0 if that was done before.
+const takeBack = translating(sqlstate, async (db, orderId, restock = true) => {
+  const { rows } = await db.query(
+    'SELECT purchase_return($1::text, restock => $2) AS units',
+    [orderId, restock],
+  );
+  return Number(rows[0].units);
+});
+
+// Repeated with the refund's id, it answers the same, and does nothing.
+const takeBackPart = translating(
+  sqlstate,
+  async (db, orderId, refundId, { productId, quantity }, restock = true) => {
+    const { rows } = await db.query(
+      `SELECT purchase_return($1::text, $2, $3, $4::text,
+         restock => $5) AS units`,
+      [orderId, productId, quantity, refundId, restock],
+    );
+    return Number(rows[0].units);
+  },
+);
+
 async function trySell(db, productId, quantity) {
   const { rows } = await db.query('SELECT * FROM purchase_try($1, $2)', [
     productId,
@@ -124,6 +146,8 @@ module.exports = {
   hold,
   confirm,
   release,
+  takeBack,
+  takeBackPart,
   trySell,
   transaction,
   order,

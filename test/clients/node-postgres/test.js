@@ -34,7 +34,7 @@ contract({
   },
 });
 
-const { pool, hold, confirm, release } = shop;
+const { pool, hold, confirm, release, takeBack, takeBackPart } = shop;
 const [pen, lamp, ink] = [1, 2, 6];
 const line = (productId, quantity) => ({ productId, quantity });
 
@@ -101,6 +101,76 @@ test('releases', async () => {
   assert.equal(await release(pool, 7), 3);
   assert.equal(await release(pool, 7), 0);
   await fails(confirm(pool, 7), errors.SaleSettledError, 'SK103');
+});
+
+async function sold(orderId) {
+  await hold(pool, orderId, [line(pen, 2), line(ink, 1)]);
+  await confirm(pool, orderId);
+}
+
+// Of the pens and the ink, and how many of them are broken.
+async function left(...expected) {
+  const sql = `SELECT ARRAY[purchase_available($1), purchase_available($2),
+    sum(discarded)]::integer[] FROM shop_product_sale WHERE state = 'sold'`;
+  assert.deepEqual(await value(sql, pen, ink), expected);
+}
+
+test('takes back once', async () => {
+  for (const orderId of [7, 2n ** 40n, 'seven', randomUUID()]) {
+    await sold(orderId);
+    assert.equal(await takeBack(pool, orderId), 3);
+    assert.equal(await takeBack(pool, orderId), 0);
+    await left(100, 100, 0);
+  }
+});
+
+test('takes back a part once for each refund', async () => {
+  for (const refundId of [8, 2n ** 41n, 'eight', randomUUID()]) {
+    const orderId = `of ${refundId}`;
+    await sold(orderId);
+    for (let times = 0; times < 2; times++)
+      assert.equal(await takeBackPart(pool, orderId, refundId, line(pen, 1)), 1);
+    await left(99, 99, 0);
+    await fails(
+      takeBackPart(pool, orderId, refundId, line(pen, 2)),
+      errors.SaleIdConflictError,
+      'SK201',
+    );
+    assert.equal(await takeBack(pool, orderId), 2);
+    await left(100, 100, 0);
+  }
+});
+
+test('takes back what is broken', async () => {
+  await sold(7);
+  await takeBackPart(pool, 7, 8, line(pen, 1), false);
+  await left(98, 99, 1);
+  assert.equal(await takeBack(pool, 7, false), 2);
+  await left(98, 99, 3);
+});
+
+test('takes back no more than was sold', async () => {
+  await fails(takeBack(pool, 7), errors.SaleNotFoundError, 'SK101');
+  await hold(pool, 7, [line(pen, 2)]);
+  await fails(takeBack(pool, 7), errors.ReturnExceedsSaleError, 'SK104');
+  await confirm(pool, 7);
+  await fails(
+    takeBackPart(pool, 7, 8, line(pen, 3)),
+    errors.ReturnExceedsSaleError,
+    'SK104',
+  );
+  await left(98, 100, 0);
+});
+
+test('takes back with the money or not at all', async () => {
+  await sold(7);
+  const refund = shop.transaction(async (client) => {
+    await takeBack(client, 7);
+    throw new Error('no money');
+  });
+  await assert.rejects(refund, /no money/);
+  await left(98, 99, 0);
+  assert.equal(await takeBack(pool, 7), 3);
 });
 
 // All is sent as text, with its type open. A number is as many seconds.

@@ -28,6 +28,9 @@ class HoldExpiredError extends SaleError {
 class SaleSettledError extends SaleError {
   static text = 'It is too late for that.';
 }
+class ReturnExceedsSaleError extends SaleError {
+  static text = 'There are not so many to return.';
+}
 class SaleIdConflictError extends SaleError {
   static text = 'There is another order of this number.';
 }
@@ -47,6 +50,7 @@ const errors = {
   SK101: SaleNotFoundError,
   SK102: HoldExpiredError,
   SK103: SaleSettledError,
+  SK104: ReturnExceedsSaleError,
   SK201: SaleIdConflictError,
   '55P03': ProductBusyError,
   40001: ConflictError, // serialization failure
@@ -91,6 +95,7 @@ module.exports = {
   SaleNotFoundError,
   HoldExpiredError,
   SaleSettledError,
+  ReturnExceedsSaleError,
   SaleIdConflictError,
   ProductBusyError,
   ConflictError,

@@ -39,6 +39,10 @@ class SaleSettledError(PurchaseError):
     text = "It is too late for that."
 
 
+class ReturnExceedsSaleError(PurchaseError):
+    text = "There are not so many to return."
+
+
 class SaleIdConflictError(PurchaseError):
     text = "There is another order of this number."
 
@@ -60,6 +64,7 @@ ERRORS = {
     "SK101": SaleNotFoundError,
     "SK102": HoldExpiredError,
     "SK103": SaleSettledError,
+    "SK104": ReturnExceedsSaleError,
     "SK201": SaleIdConflictError,
     "55P03": ProductBusyError,
     "40001": ConflictError,     # serialization failure
@@ -145,6 +150,21 @@ def release(connection, order_id):
     with purchase_errors():
         return connection.execute("SELECT purchase_release(%s::text)",
                                   (order_id,)).fetchone()[0]
+
+
+def take_back(connection, order_id, restock=True):
+    """All that is left of an order. Returns the units: 0 if that was done before."""
+    with purchase_errors():
+        return connection.execute("SELECT purchase_return(%s::text, restock => %s)",
+                                  (order_id, restock)).fetchone()[0]
+
+
+def take_back_part(connection, order_id, refund_id, product_id, qty, restock=True):
+    """Repeated with the refund's id, it answers the same, and does nothing."""
+    with purchase_errors():
+        return connection.execute(
+            "SELECT purchase_return(%s::text, %s, %s, %s::text, restock => %s)",
+            (order_id, product_id, qty, refund_id, restock)).fetchone()[0]
 
 
 def try_to_sell(connection, product_id, qty):

@@ -85,6 +85,62 @@ class Psycopg(Contract, unittest.TestCase):
         self.fails(shop.SaleSettledError, "SK103", shop.confirm, 7)
         self.assertEqual(psql("SELECT purchase_available(1)"), "100")
 
+    def sold(self, order_id, *lines):
+        shop.hold(self.connection, order_id, lines)
+        shop.confirm(self.connection, order_id)
+
+    def left(self):
+        """Of the pens and the ink, and how many of them are broken."""
+        return psql("SELECT string_agg(purchase_available(id)::text, ' ' ORDER BY id),"
+                    " (SELECT sum(discarded) FROM shop_product_sale WHERE state = 'sold')"
+                    " FROM shop_product WHERE id IN (1, 6)")
+
+    def test_takes_back_once(self):
+        for order_id in 7, "seven", uuid.uuid4():
+            self.sold(order_id, (1, 2), (6, 1))
+            self.assertEqual(shop.take_back(self.connection, order_id), 3)
+            self.assertEqual(shop.take_back(self.connection, order_id), 0)
+            self.assertEqual(self.left(), "100 100|0")
+
+    def test_takes_back_a_part_once_for_each_refund(self):
+        for refund_id in 8, "eight", uuid.uuid4():
+            order_id = f"of {refund_id}"
+            self.sold(order_id, (1, 2), (6, 1))
+            for _ in range(2):
+                self.assertEqual(
+                    shop.take_back_part(self.connection, order_id, refund_id, 1, 1), 1)
+            self.assertEqual(self.left(), "99 99|0")
+            self.fails(shop.SaleIdConflictError, "SK201", shop.take_back_part,
+                       order_id, refund_id, 1, 2)
+            self.assertEqual(shop.take_back(self.connection, order_id), 2)
+            self.assertEqual(self.left(), "100 100|0")
+
+    def test_takes_back_what_is_broken(self):
+        self.sold(7, (1, 2), (6, 1))
+        shop.take_back_part(self.connection, 7, 8, 1, 1, restock=False)
+        self.assertEqual(self.left(), "98 99|1")
+        self.assertEqual(shop.take_back(self.connection, 7, restock=False), 2)
+        self.assertEqual(self.left(), "98 99|3")
+
+    def test_takes_back_no_more_than_was_sold(self):
+        self.fails(shop.SaleNotFoundError, "SK101", shop.take_back, 7)
+        shop.hold(self.connection, 7, [(1, 2)])
+        self.fails(shop.ReturnExceedsSaleError, "SK104", shop.take_back, 7)
+        shop.confirm(self.connection, 7)
+        self.fails(shop.ReturnExceedsSaleError, "SK104",
+                   shop.take_back_part, 7, 8, 1, 3)
+        self.assertEqual(self.left(), "98 100|0")
+
+    def test_takes_back_with_the_money_or_not_at_all(self):
+        self.sold(7, (1, 2))
+        with self.assertRaises(psycopg.errors.CheckViolation):
+            with shop.transaction(self.connection):
+                shop.take_back(self.connection, 7)
+                self.connection.execute("INSERT INTO shop_order_line"
+                                        " (product_id, quantity) VALUES (1, 43)")
+        self.assertEqual(self.left(), "98 100|0")
+        self.assertEqual(shop.take_back(self.connection, 7), 2)
+
     def test_what_needs_a_cast(self):
         def hold(*args):
             self.connection.execute(

@@ -47,6 +47,10 @@ class SaleSettledError < SaleError
   TEXT = 'It is too late for that.'.freeze
 end
 
+class ReturnExceedsSaleError < SaleError
+  TEXT = 'There are not so many to return.'.freeze
+end
+
 class SaleIdConflictError < SaleError
   TEXT = 'There is another order of this number.'.freeze
 end
@@ -67,6 +71,7 @@ SALE_ERRORS = {
   'SK101' => SaleNotFoundError,
   'SK102' => HoldExpiredError,
   'SK103' => SaleSettledError,
+  'SK104' => ReturnExceedsSaleError,
   'SK201' => SaleIdConflictError,
   '55P03' => ProductBusyError,
   '40001' => ConflictError, # serialization failure

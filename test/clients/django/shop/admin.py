@@ -5,13 +5,15 @@ from django.db.models.functions import Now
 from django.shortcuts import redirect
 
 from . import services
-from .models import Hold, Product
+from .models import Hold, Payment, Product, Refund
 from .services import errors
 from .services.sqlstates import purchase_errors
 
 TEXTS = {
     errors.ProductNotFoundError: "The product is gone.",
     errors.StockGuardedError: "The stock has changed meanwhile. Look at it again.",
+    errors.SaleNotFoundError: "There is no such order.",
+    errors.ReturnExceedsSaleError: "It is not sold.",
     errors.ProductBusyError: "Somebody is buying it. Try again.",
     errors.ConflictError: "Somebody else has changed it. Try again.",
 }
@@ -66,16 +68,8 @@ class ProductAdmin(admin.ModelAdmin):
             return redirect(request.get_full_path())
 
 
-@admin.register(Hold)
-class HoldAdmin(admin.ModelAdmin):
-    """What is held now, and nothing to change: purchase does."""
-    list_display = ["sale_id", "product", "qty", "buyer", "expires_at"]
-    list_select_related = ["product"]
-    search_fields = ["sale_id", "buyer"]
-    ordering = ["expires_at"]
-
-    def get_queryset(self, request):
-        return super().get_queryset(request).filter(expires_at__gt=Now())
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Nothing to change: purchase does, or the services."""
 
     def has_add_permission(self, request):
         return False
@@ -85,3 +79,46 @@ class HoldAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request, obj=None):
         return False
+
+
+@admin.register(Hold)
+class HoldAdmin(ReadOnlyAdmin):
+    """What is held now."""
+    list_display = ["sale_id", "product", "qty", "buyer", "expires_at"]
+    list_select_related = ["product"]
+    search_fields = ["sale_id", "buyer"]
+    ordering = ["expires_at"]
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).filter(expires_at__gt=Now())
+
+
+@admin.register(Payment)
+class PaymentAdmin(ReadOnlyAdmin):
+    list_display = ["id", "order_id", "refund"]
+    actions = ["take_back", "take_back_broken"]
+
+    def has_refund_permission(self, request):
+        return request.user.has_perm("shop.add_refund")
+
+    @admin.action(description="Refund the order", permissions=["refund"])
+    def take_back(self, request, payments, restock=True):
+        for payment in payments:
+            try:
+                units = services.retrying(
+                    lambda: services.refund(payment.order_id, restock))
+                self.message_user(request, f"{payment.id}: {units} units are back.")
+            except errors.PurchaseError as error:
+                self.message_user(request, f"{payment.id}: {TEXTS[type(error)]}",
+                                  messages.ERROR)
+
+    @admin.action(description="Refund the order, all is broken",
+                  permissions=["refund"])
+    def take_back_broken(self, request, payments):
+        self.take_back(request, payments, restock=False)
+
+
+@admin.register(Refund)
+class RefundAdmin(ReadOnlyAdmin):
+    list_display = ["id", "order_id", "product", "units"]
+    list_select_related = ["product"]

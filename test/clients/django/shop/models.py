@@ -29,6 +29,14 @@ class Payment(models.Model):
     refund = models.BooleanField(default=False)     # to be paid back
 
 
+class Refund(models.Model):
+    """Money that goes back for units that came back: in one transaction with them."""
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    order_id = models.UUIDField()
+    product = models.ForeignKey(Product, models.PROTECT, null=True)     # null: the rest
+    units = models.PositiveBigIntegerField()
+
+
 class SaleLine(models.Model):
     """A product of a sale with an id, or of a hold. To be read: purchase writes it."""
     id = models.BigIntegerField(primary_key=True)   # see migration 0004
@@ -43,10 +51,11 @@ class SaleLine(models.Model):
 
 
 class Sale(SaleLine):
-    state = models.TextField()      # held, sold, released or expired
+    state = models.TextField()      # held, sold, released, expired; returned: a refund
     remaining = models.BigIntegerField(null=True)
     released = models.BigIntegerField()
     returned = models.BigIntegerField()
+    discarded = models.BigIntegerField()    # of these, the broken ones
     hold_for = models.DurationField(null=True)
     created_by = models.TextField()
     created_at = models.DateTimeField()

@@ -13,6 +13,7 @@ STATUS = {
     errors.SaleNotFoundError: status.HTTP_404_NOT_FOUND,
     errors.HoldExpiredError: status.HTTP_409_CONFLICT,
     errors.SaleSettledError: status.HTTP_409_CONFLICT,
+    errors.ReturnExceedsSaleError: status.HTTP_409_CONFLICT,
     errors.SaleIdConflictError: status.HTTP_409_CONFLICT,
     errors.ProductBusyError: status.HTTP_503_SERVICE_UNAVAILABLE,
     errors.ConflictError: status.HTTP_503_SERVICE_UNAVAILABLE,
@@ -30,6 +31,14 @@ class CartLineSerializer(LineSerializer):
 class PaymentSerializer(serializers.Serializer):
     payment = serializers.CharField(max_length=255)
     order = serializers.UUIDField()
+
+
+class RefundSerializer(serializers.Serializer):
+    broken = serializers.BooleanField(default=False)
+
+
+class PartRefundSerializer(CartLineSerializer, RefundSerializer):
+    pass
 
 
 def valid(serializer):
@@ -88,6 +97,27 @@ class PaymentView(views.APIView):
         payment = services.retrying(
             lambda: services.pay(told["order"], told["payment"]))
         return Response({"payment": payment.pk, "refund": payment.refund})
+
+
+class RefundView(views.APIView):
+    """A button, which may be pressed twice: all that is left of an order."""
+
+    def post(self, request, order_id):
+        broken = valid(RefundSerializer(data=request.data))["broken"]
+        units = services.retrying(
+            lambda: services.refund(order_id, restock=not broken))
+        return Response({"returned": units})
+
+
+class PartRefundView(views.APIView):
+    """The page chooses a new refund_id when it is opened, and sends it each time."""
+
+    def put(self, request, order_id, refund_id):
+        part = valid(PartRefundSerializer(data=request.data))
+        units = services.retrying(lambda: services.refund_part(
+            order_id, refund_id, part["product"], part["quantity"],
+            restock=not part["broken"]))
+        return Response({"returned": units})
 
 
 def exception_handler(error, context):

@@ -35,6 +35,7 @@ class Migration(migrations.Migration):
                 ('remaining', models.BigIntegerField(null=True)),
                 ('released', models.BigIntegerField()),
                 ('returned', models.BigIntegerField()),
+                ('discarded', models.BigIntegerField()),
                 ('hold_for', models.DurationField(null=True)),
                 ('created_by', models.TextField()),
                 ('created_at', models.DateTimeField()),

@@ -9,13 +9,13 @@ from django.conf import settings
 from django.db import transaction
 
 from ..models import OrderLine
-from .checkout import cancel, confirm, hold, pay
+from .checkout import cancel, confirm, hold, pay, refund, refund_part
 from .retry import retrying
 from .stock import restock, set_stock
 
 
 __all__ = ["cancel", "confirm", "hold", "order", "pay", "purchase", "purchase_cart",
-           "restock", "retrying", "set_stock"]
+           "refund", "refund_part", "restock", "retrying", "set_stock"]
 
 
 def implementation():

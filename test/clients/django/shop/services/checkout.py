@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.db import connection, transaction
 
-from ..models import OrderLine, Payment, Sale
+from ..models import OrderLine, Payment, Refund, Sale
 from .errors import HoldExpiredError, SaleSettledError
 from .extension import cart_answer
 from .sqlstates import purchase_errors
@@ -55,6 +55,31 @@ def pay(order_id, payment_id):
             payment.refund = True
         payment.save()
     return payment
+
+
+@transaction.atomic
+def refund(order_id, restock=True):
+    """All that is left of an order. Returns the units: 0 if that was done before."""
+    with connection.cursor() as cursor, purchase_errors():
+        cursor.execute("SELECT purchase_return(%s::text, restock => %s)",
+                       [order_id, restock])
+        units = cursor.fetchone()[0]
+    if units > 0:
+        Refund.objects.create(order_id=order_id, units=units)
+    return units
+
+
+@transaction.atomic
+def refund_part(order_id, refund_id, product_id, quantity, restock=True):
+    """Repeated with the refund's id, it answers the same, and does nothing."""
+    with connection.cursor() as cursor, purchase_errors(product_id, quantity):
+        cursor.execute(
+            "SELECT purchase_return(%s::text, %s, %s, %s::text, restock => %s)",
+            [order_id, product_id, quantity, refund_id, restock])
+        units = cursor.fetchone()[0]
+    Refund.objects.get_or_create(pk=refund_id, defaults={
+        "order_id": order_id, "product_id": product_id, "units": units})
+    return units
 
 
 def call(function, order_id):

@@ -47,8 +47,13 @@ class SaleSettledError(PurchaseError):
     code = "sale_settled"
 
 
+class ReturnExceedsSaleError(PurchaseError):
+    """More is to come back than was sold, or it is only held."""
+    code = "return_exceeds_sale"
+
+
 class SaleIdConflictError(PurchaseError):
-    """There is an order of this number, and it is another one."""
+    """There is an order or a refund of this number, and it is another one."""
     code = "sale_id_conflict"
 
 

@@ -17,6 +17,7 @@ from .errors import (
     OutOfStockError,
     ProductBusyError,
     ProductNotFoundError,
+    ReturnExceedsSaleError,
     SaleIdConflictError,
     SaleNotFoundError,
     SaleSettledError,
@@ -31,6 +32,7 @@ SQLSTATES = {
     "SK101": SaleNotFoundError,
     "SK102": HoldExpiredError,
     "SK103": SaleSettledError,
+    "SK104": ReturnExceedsSaleError,
     "SK201": SaleIdConflictError,
     "55P03": ProductBusyError,
     "40001": ConflictError,     # serialization failure

@@ -33,12 +33,15 @@ def lapse(order_id):
 
 
 def balance(product_id):
-    """What is left, held, sold, and their sum: never another than there was."""
+    """What is left, held, sold, and their sum with what came back broken: never
+    another than there was.
+    """
     held = sum(hold.qty for hold in Hold.objects.filter(product=product_id))
-    sold = sum(sale.qty - sale.released for sale in
-               Sale.objects.filter(product=product_id, state="sold"))
+    sales = Sale.objects.filter(product=product_id, state="sold")
+    sold = sum(sale.qty - sale.released - sale.returned for sale in sales)
+    broken = sum(sale.discarded for sale in sales)
     left = stock(product_id)
-    return left, held, sold, left + held + sold
+    return left, held, sold, left + held + sold + broken
 
 
 def order_lines():
@@ -46,10 +49,7 @@ def order_lines():
                 .values_list("product", "quantity"))
 
 
-class Checkout(TransactionTestCase):
-    def setUp(self):
-        fill()
-
+class Refusals:
     def refused(self, error, sqlstate, function, *args):
         with self.assertRaises(error) as caught:
             function(*args)
@@ -58,6 +58,11 @@ class Checkout(TransactionTestCase):
         self.assertIs(type(cause), DatabaseError)
         self.assertEqual(cause.__cause__.diag.sqlstate, sqlstate)
         self.assertNotIn(str(ORDER), str(caught.exception))
+
+
+class Checkout(Refusals, TransactionTestCase):
+    def setUp(self):
+        fill()
 
     def take(self, order_id, product_id, quantity):
         """Somebody else buys what is held for this order."""
@@ -271,6 +276,6 @@ class SalesMigration(TransactionTestCase):
             with self.assertRaisesMessage(DatabaseError, "is guarded"):
                 Product.objects.update(stock=0)
         finally:
-            self.migrate("0005")
+            self.migrate("0006")
         services.hold(ORDER, [(PEN, 1)])
         self.assertEqual(balance(PEN), (98, 1, 0, 99))

@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 from django.test import LiveServerTestCase
 
 from .. import services
-from ..models import Hold, OrderLine, Payment, Sale
+from ..models import Hold, OrderLine, Payment, Refund, Sale
 from .shop import (
     CHAIR, DESK, FRONT, INK, LAMP, PEN, TICKET, Unguarded, at_the_same_time, fill,
     meanwhile, stock,
@@ -227,3 +227,78 @@ class Checkouts(Browser, LiveServerTestCase):
         self.assertEqual(Payment.objects.filter(refund=True).count(), answers["refund"])
         self.assertFalse(Hold.objects.filter(
             sale_id__in=Sale.objects.exclude(state="held").values("sale_id")).exists())
+
+
+class RefundsOverHttp(Browser, LiveServerTestCase):
+    def setUp(self):
+        super().setUp()
+        self.order = uuid.uuid4()
+        services.hold(self.order, [(PEN, 3)])
+        services.pay(self.order, "pay_1")
+
+    def refund(self, **data):
+        return self.post(f"/checkouts/{self.order}/refund", data)
+
+    def refund_part(self, refund, quantity=1, **data):
+        url = f"/checkouts/{self.order}/refunds/{refund}"
+        status, body = self.send("PUT", url,
+                                 {"product": PEN, "quantity": quantity, **data})
+        return status, body.get("error") or body["returned"]
+
+    def refunded(self, *units):
+        self.assertEqual(sorted(Refund.objects.values_list("units", flat=True)),
+                         sorted(units))
+
+    def test_a_refund_over_http(self):
+        for units in 3, 0:
+            self.assertEqual(self.refund(), (200, {"returned": units}))
+        self.refunded(3)
+        self.assertEqual(balance(PEN), (100, 0, 0, 100))
+
+    def test_parts_of_an_order_over_http(self):
+        first, second = uuid.uuid4(), uuid.uuid4()
+        for _ in range(2):
+            self.assertEqual(self.refund_part(first), (200, 1))
+        self.assertEqual(self.refund_part(first, 2), (409, "sale_id_conflict"))
+        self.assertEqual(self.refund_part(second, 3), (409, "return_exceeds_sale"))
+        self.assertEqual(self.refund_part(second, 1, broken=True), (200, 1))
+        self.assertEqual(self.refund(broken=True), (200, {"returned": 1}))
+        self.refunded(1, 1, 1)
+        self.assertEqual(balance(PEN), (98, 0, 0, 100))
+
+    def test_no_refund_over_http(self):
+        self.order = uuid.uuid4()
+        self.assertEqual(self.refund()[1]["error"], "sale_not_found")
+        self.assertEqual(self.refund_part(uuid.uuid4()), (404, "sale_not_found"))
+        services.hold(self.order, [(PEN, 3)])
+        status, body = self.refund()
+        self.assertEqual((status, body["error"], body["retryable"]),
+                         (409, "return_exceeds_sale", False))
+        self.refunded()
+
+    def test_the_button_is_pressed_ten_times_at_once(self):
+        answers = at_the_same_time(10, lambda: self.refund()[1]["returned"])
+        self.assertEqual(Counter(answers), {3: 1, 0: 9})
+        self.refunded(3)
+        self.assertEqual(balance(PEN), (100, 0, 0, 100))
+
+    def test_the_same_part_ten_times_at_once(self):
+        refund = uuid.uuid4()
+        answers = at_the_same_time(10, lambda: self.refund_part(refund))
+        self.assertEqual(answers, [(200, 1)] * 10)
+        self.refunded(1)
+        self.assertEqual(balance(PEN), (98, 0, 2, 100))
+
+    def test_ten_parts_of_three_units_at_once(self):
+        answers = at_the_same_time(10, lambda: self.refund_part(uuid.uuid4()))
+        self.assertEqual(Counter(answers),
+                         {(200, 1): 3, (409, "return_exceeds_sale"): 7})
+        self.refunded(1, 1, 1)
+        self.assertEqual(balance(PEN), (100, 0, 0, 100))
+
+    # Whoever comes first: three come back, and as many are paid back.
+    def test_a_part_and_the_rest_at_once(self):
+        requests = iter([lambda: self.refund_part(uuid.uuid4()), self.refund] * 3)
+        at_the_same_time(6, lambda: next(requests)())
+        self.assertEqual(sum(Refund.objects.values_list("units", flat=True)), 3)
+        self.assertEqual(balance(PEN), (100, 0, 0, 100))
