@@ -978,8 +978,9 @@ cart_try_sell(Cart *cart)
 	{
 		cart->patience = PATIENCE_NONE;
 		(void) try_cart(cart);
+		/* if it is busy for holds, the row is locked: no more waiting for the id */
 		if (lock_wait_as_set(cart->table.st) == 0 ||
-			worst_line(cart)->outcome != OUTCOME_BUSY)
+			cart->lines[0].outcome != OUTCOME_BUSY || cart->lines[0].lapsed > 0)
 			return;
 	}
 

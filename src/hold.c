@@ -77,7 +77,13 @@ hold_count_bought(Cart *cart, Line *line, int64 *lapsed)
 	sales_begin(&context, cart);
 	(void) sales_run(cart, SALE_BOUGHT, &params, true);
 	line->bought = DatumGetInt64(sales_value(0, 1, &isnull));
-	*lapsed = DatumGetInt64(sales_value(0, 2, &isnull));
+	*lapsed = 0;
+	if (DatumGetBool(sales_value(0, 2, &isnull)))
+	{
+		(void) sales_run(cart, SALE_BUYERS_HOLDS, &params, true);
+		line->bought += DatumGetInt64(sales_value(0, 1, &isnull));
+		*lapsed = DatumGetInt64(sales_value(0, 2, &isnull));
+	}
 	sales_end(&context);
 }
 

@@ -85,7 +85,6 @@ const SaleColumn hold_columns[] = {
  * the same product, and no more units come back than it still has.
  */
 #define UNITS "GREATEST(LEAST(h.qty, s.qty OPERATOR(pg_catalog.-) s.released), 0)"
-#define HELD_UNITS "CASE WHEN h.line IS NOT NULL THEN " UNITS " END"
 #define SAME_LINE(a, b) a ".sale_id OPERATOR(pg_catalog.=) " b ".sale_id AND " \
 	a ".line OPERATOR(pg_catalog.=) " b ".line"
 #define THE_LINE "sale_id OPERATOR(pg_catalog.=) $1 AND line OPERATOR(pg_catalog.=) $2"
@@ -146,12 +145,17 @@ static const char *const sale_plans[] = {
 	"SELECT DISTINCT h.product_id FROM %h AS h JOIN %s AS s ON " SAME_LINE("s", "h")
 	" WHERE " IS_LAPSED,
 	[SALE_BOUGHT] =
-	"SELECT COALESCE(pg_catalog.sum(CASE s.state WHEN 'sold'::pg_catalog.text"
-	" THEN s.qty OPERATOR(pg_catalog.-) s.released OPERATOR(pg_catalog.-) s.returned"
-	" WHEN 'held'::pg_catalog.text THEN " HELD_UNITS " END), 0)::pg_catalog.int8,"
-	" COALESCE(pg_catalog.sum(CASE WHEN " IS_LAPSED " THEN " UNITS " END), 0)::pg_catalog.int8"
-	" FROM %s AS s LEFT JOIN %h AS h ON " SAME_LINE("h", "s")
-	" WHERE s.buyer OPERATOR(pg_catalog.=) $11 AND %b",
+	"SELECT COALESCE(pg_catalog.sum(s.qty OPERATOR(pg_catalog.-) s.released"
+	" OPERATOR(pg_catalog.-) s.returned) FILTER"
+	" (WHERE s.state OPERATOR(pg_catalog.=) 'sold'::pg_catalog.text), 0)::pg_catalog.int8,"
+	" COALESCE(pg_catalog.bool_or(s.state OPERATOR(pg_catalog.=) 'held'::pg_catalog.text), false)"
+	" FROM %s AS s WHERE s.buyer OPERATOR(pg_catalog.=) $11 AND %b",
+	[SALE_BUYERS_HOLDS] =
+	"SELECT COALESCE(pg_catalog.sum(" UNITS "), 0)::pg_catalog.int8,"
+	" COALESCE(pg_catalog.sum(" UNITS ") FILTER (WHERE " IS_LAPSED "), 0)::pg_catalog.int8"
+	" FROM %s AS s JOIN %h AS h ON " SAME_LINE("h", "s")
+	" WHERE s.buyer OPERATOR(pg_catalog.=) $11 AND %b"
+	" AND s.state OPERATOR(pg_catalog.=) 'held'::pg_catalog.text",
 	[SALE_HOLDS] =
 	"SELECT pg_catalog.count(*) FROM %h AS h JOIN %s AS s ON " SAME_LINE("s", "h")
 	" WHERE s.state OPERATOR(pg_catalog.=) 'held'::pg_catalog.text",

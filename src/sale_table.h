@@ -28,7 +28,9 @@ typedef enum SalePlan
 	SALE_LAPSED_UNITS,			/* of a product */
 	SALE_LAPSED_HOLDS,			/* the same one by one, locked */
 	SALE_LAPSED_PRODUCTS,
-	SALE_BOUGHT,				/* what a buyer has of a product */
+	SALE_BOUGHT,				/* what a buyer has of a product, and whether
+								 * he holds some more */
+	SALE_BUYERS_HOLDS,			/* then that, and how much of it has lapsed */
 	SALE_HOLDS,					/* how many lines are held */
 	SALE_STRAY_HOLDS,			/* how many hold nothing */
 	SALE_LOST_LINES,			/* how many lines are held by none */
