@@ -106,9 +106,9 @@ sub pick { return $_[ rand @_ ] }
 # id => what it is to sell
 my %sale;
 
-# All sessions meet at every so many ids of a round to return them, so these are mostly
-# sold.
-my $return_step = 3;
+# All sessions meet at every so many ids of a round to return them, in many parts, so
+# these are mostly sold.
+my $return_step = 4;
 
 sub new_sale
 {
@@ -121,7 +121,7 @@ sub new_sale
 	return $sale{$id} = {
 		id => $id,
 		products => \@products,
-		qtys => [ map { pick(1, 1, 2, 3) } 1 .. $n ],
+		qtys => [ map { $is_returned ? pick(2, 4, 6) : pick(1, 1, 2, 3) } 1 .. $n ],
 		hold => $is_returned ? pick(0, 0, 1) : pick(0, 1, 1),
 		buyer => pick('', 'ann', 'bob')
 	};
@@ -290,14 +290,14 @@ my %may_raise = (
 my @kinds = (
 	('sale') x 34, ('changed') x 3, ('confirm') x 13, ('release') x 5,
 	('part') x 6, ('extend') x 6, ('lapse') x 12, ('expire') x 1,
-	('return') x 4, ('refund') x 13, ('changed refund') x 4,
+	('return') x 3, ('refund') x 14, ('changed refund') x 4,
 	('plain') x 10, ('restock') x 7, ('audit') x 1);
 
 # A call for this sale, or one that needs no sale.
 sub new_call
 {
-	my ($next_sale, $is_owner) = @_;
-	my %call = (kind => pick(@kinds), number => ++$call_count);
+	my ($next_sale, $is_owner, $kind) = @_;
+	my %call = (kind => $kind // pick(@kinds), number => ++$call_count);
 	my $sale = $call{sale} = $next_sale->($call{kind} =~ /return|refund/);
 
 	$call{kind} = 'sale'
@@ -342,12 +342,13 @@ sub new_call
 	return \%call;
 }
 
+my $plain = sub { { kind => $_[0], sql => $_[1] // $_[0] } };
+
 # A transaction, as a list of statements.
 sub new_transaction
 {
 	my ($next_sale, $is_owner, $one_call) = @_;
 	my $call = sub { new_call($next_sale, $is_owner) };
-	my $plain = sub { { kind => $_[0], sql => $_[1] // $_[0] } };
 	my @statements;
 
 	# while all these are locked, or all but some, who needs their units is busy
@@ -378,10 +379,31 @@ sub new_transaction
 	return \@statements;
 }
 
-# What a connection runs.
+# Transactions that return all parts of one sale in turn.
+sub return_parts
+{
+	my ($sale, $next_sale) = @_;
+	my @transactions;
+
+	foreach my $part (@{ $sale->{returns} })
+	{
+		my $kind =
+		  rand() < 0.003 ? 'return' : rand() < 0.1 ? 'changed refund' : 'refund';
+		my $call = new_call(
+			sub { $_[0] ? { %$sale, returns => [$part] } : $next_sale->() },
+			0, $kind);
+
+		push @transactions,
+		  pick([$call],
+			[ $plain->('BEGIN'), $call, $plain->(pick('COMMIT', 'ROLLBACK')) ]);
+	}
+	return @transactions;
+}
+
+# What a connection runs; at first, as soon as all may.
 sub new_script
 {
-	my ($name, $next_sale, $one_call) = @_;
+	my ($name, $next_sale, $one_call, @first) = @_;
 	my %script = (
 		out => "$dir/$name.out",
 		file => "$dir/$name.sql",
@@ -396,17 +418,19 @@ SET purchase.lock_wait = " . pick(0, "'5ms'", -1) . ';
 SET purchase.early_release = ' . pick('on', 'local', 'off') . ";\n";
 
 	$text .= "SET ROLE buyer;\n" unless $is_owner;
-	foreach my $i (0 .. $transactions - 1)
-	{
-		my $transaction =
-		  new_transaction(sub { $next_sale->($i / $transactions, @_) },
-			$is_owner, $one_call);
+	$text .= "SELECT pg_advisory_xact_lock_shared(0);\n" if @first;
+	$script{transactions} = [
+		@first,
+		map {
+			my $progress = $_ / $transactions;
 
-		push @{ $script{transactions} }, $transaction;
-		$text .= "\\echo >\n"
-		  . join('', map { "$_->{sql};\n\\echo ! :SQLSTATE :LAST_ERROR_MESSAGE\n" }
-			  @$transaction);
-	}
+			new_transaction(sub { $next_sale->($progress, @_) }, $is_owner, $one_call)
+		} 0 .. $transactions - 1
+	];
+	$text .= join('',
+		"\\echo >\n",
+		map { "$_->{sql};\n\\echo ! :SQLSTATE :LAST_ERROR_MESSAGE\n" } @$_)
+	  foreach @{ $script{transactions} };
 	append_to_file($script{file}, $text);
 	return \%script;
 }
@@ -891,6 +915,39 @@ UPDATE product_hold SET expires_at = '2000-01-01' WHERE sale_id LIKE 'lapsed %';
 	return;
 }
 
+# Sell what all sessions return at a time.
+sub sell_for_return
+{
+	my ($round) = @_;
+	my $id = "$round.0";
+	my $sale = $sale{$id} = {
+		id => $id,
+		products => [ $plenty, $lapsed ],
+		qtys => [ 40, 10 ],
+		hold => 0,
+		buyer => ''
+	};
+
+	$sale->{returns} = [
+		map {
+			{
+				id => "$id back $_",
+				sale => $id,
+				product => pick($plenty, $plenty, $lapsed),
+				qty => pick(1, 2),
+				restock => pick(0, 1, 1)
+			}
+		} 1 .. 35
+	];
+	$told{$id} = {
+		request => request($sale),
+		remaining => $node->safe_psql('postgres',
+			"SELECT string_agg(product_id || ' ' || remaining, ',' ORDER BY product_id::int)
+			FROM purchase_cart(ARRAY[$plenty, $lapsed], ARRAY[40, 10], sale_id => '$id')")
+	};
+	return $sale;
+}
+
 # How far the scripts are.
 sub written { return sum0(map { -s $_->{out} // 0 } @_) }
 
@@ -938,8 +995,11 @@ sub run_round
 	my ($round, $accident, $one_call) = @_;
 	my @round_ids = map { "$round.$_" } 1 .. $ids;
 	my @old_ids = grep { rand() < 0.3 } keys %sale;
+	my $sold = sell_for_return($round);
+	my $gate = session($node);
 	my (@all, @runs);
 
+	ask($gate, 'SELECT pg_advisory_lock(0)');
 	@expire = $round % 5 == 0 ? (2, 'NULL') : (1);
 	@old_ids = @round_ids if !@old_ids;
 	new_sale($round_ids[$_], $_ % $return_step == 0) foreach 0 .. $#round_ids;
@@ -955,13 +1015,15 @@ sub run_round
 				my ($progress, $is_return) = @_;
 				my $i = ($n + $progress) / $scripts * $ids + rand(8) - 4;
 
-				$i = $return_step * int(($i - 6) / $return_step) if $is_return;
+				$i = $return_step * int(($i - 4) / $return_step) if $is_return;
 
 				return $sale{ rand() < 0.15
 					? pick(@old_ids)
 					: $round_ids[ $i < 0 ? 0 : $i >= $ids ? -1 : $i ] };
 			};
-			push @mine, new_script("$round.$session.$n", $next_sale, $one_call);
+			push @mine,
+			  new_script("$round.$session.$n", $next_sale, $one_call,
+				$n == 0 ? return_parts($sold, sub { $next_sale->(0) }) : ());
 		}
 		push @all, @mine;
 
@@ -975,6 +1037,10 @@ sub run_round
 			'<', '/dev/null',
 			IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	}
+	$node->poll_query_until('postgres',
+		"SELECT count(*) = $sessions FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+	  or die 'not all have begun';
+	$gate->quit;
 	$accidents{$accident}->(\@runs, @all);
 	$_->finish foreach @runs;
 	$written_before = written(@all) if $accident eq 'none' || !$written_before;
@@ -983,7 +1049,7 @@ sub run_round
 		my @answers = read_answers($script);
 
 		push @wrong, "a connection of round $round was lost"
-		  if $accident eq 'none' && @answers < $transactions;
+		  if $accident eq 'none' && @answers < @{ $script->{transactions} };
 		check_transaction($script, $_, shift @answers) foreach
 		  @{ $script->{transactions} }[ 0 .. $#answers ];
 		unlink $script->{file}, $script->{out};
