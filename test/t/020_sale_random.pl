@@ -2,7 +2,8 @@
 # expire them, at random, on few products with little stock: with ids that many of them
 # use at a time, repeated and with other arguments, single and in carts, next to sales
 # without an id, in and out of transactions, with savepoints and rollbacks, at all
-# isolation levels and with both engines.  Backends are terminated, and the server crashes.
+# isolation levels and with both engines.  Backends are terminated, and the server
+# crashes.
 #
 # What the clients were told is compared with the tables whenever all are done: the
 # books balance to the unit, no id is lost, sold or returned twice or unasked, or names
