@@ -289,8 +289,8 @@ my %may_raise = (
 	refund => [ 'SK101', 'SK104', 'SK201', '22023' ]);
 
 my @kinds = (
-	('sale') x 34, ('changed') x 3, ('confirm') x 13, ('release') x 5,
-	('part') x 6, ('extend') x 6, ('lapse') x 12, ('expire') x 1,
+	('sale') x 34, ('changed') x 3, ('confirm') x 17, ('release') x 5,
+	('part') x 6, ('extend') x 6, ('lapse') x 15, ('expire') x 1,
 	('return') x 3, ('refund') x 14, ('changed refund') x 4,
 	('plain') x 10, ('restock') x 7, ('audit') x 1);
 
