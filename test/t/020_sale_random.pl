@@ -1,13 +1,14 @@
-# Sessions sell and hold with ids, confirm, release, extend, let holds lapse and expire
-# them, at random, on few products with little stock: with ids that many of them use at
-# a time, repeated and with other arguments, single and in carts, next to sales without
-# an id, in and out of transactions, with savepoints and rollbacks, at all isolation
-# levels and with both engines.  Backends are terminated, and the server crashes.
+# Sessions sell and hold with ids, confirm, release, extend, return, let holds lapse and
+# expire them, at random, on few products with little stock: with ids that many of them
+# use at a time, repeated and with other arguments, single and in carts, next to sales
+# without an id, in and out of transactions, with savepoints and rollbacks, at all
+# isolation levels and with both engines.  Backends are terminated, and the server
+# crashes.
 #
 # What the clients were told is compared with the tables whenever all are done: the
-# books balance to the unit, no id is lost, sold twice or sold unasked, nothing is left
-# locked, and what is there can be sold.  Rounds of transactions that make one call each
-# have no deadlock.
+# books balance to the unit, no id is lost, sold or returned twice or unasked, or names
+# two things, nothing is left locked, and what is there can be sold.  Rounds of
+# transactions that make one call each have no deadlock.
 #
 # RANDOM_SECONDS says for how long (15), RANDOM_SEED repeats what is generated.
 
@@ -60,11 +61,38 @@ CREATE VIEW wrong_books AS
 	FROM product LEFT JOIN
 		(SELECT product_id AS id, sum(units) AS units
 		 FROM (SELECT product_id, units FROM held
-			UNION ALL SELECT product_id, qty - released FROM product_sale WHERE state = 'sold'
+			UNION ALL SELECT product_id, qty - released - returned + discarded
+				FROM product_sale WHERE state = 'sold'
 			UNION ALL SELECT product_id, qty FROM order_line
 				WHERE outcome IN ('sold', 'restocked')) AS taken
 		 GROUP BY product_id) AS taken USING (id)
 	WHERE initial <> stock + COALESCE(units, 0) OR stock < 0;
+CREATE VIEW sale_line AS
+	SELECT s.*, COALESCE(parts, 0) AS parts, COALESCE(discarded_parts, 0) AS discarded_parts
+	FROM product_sale AS s LEFT JOIN
+		(SELECT return_of AS sale_id, product_id, sum(qty) AS parts, sum(discarded) AS discarded_parts
+		 FROM product_sale WHERE return_of IS NOT NULL GROUP BY return_of, product_id) AS r
+		USING (sale_id, product_id)
+	WHERE return_of IS NULL;
+-- What has no row of its own has come back as the rest of the line, at once.
+CREATE VIEW wrong_returns AS
+	SELECT sale_id, line, state, qty, released, returned, discarded, returned_at, parts,
+		discarded_parts
+	FROM sale_line
+	WHERE returned > CASE state WHEN 'sold' THEN qty - released ELSE 0 END
+		OR returned < parts
+		OR discarded - discarded_parts NOT IN (0, returned - parts)
+		OR (returned > parts) <> (returned_at IS NOT NULL)
+		OR (returned > parts AND returned < qty - released)
+	UNION ALL SELECT r.sale_id, r.line, r.state, r.qty, r.released, r.returned, r.discarded,
+		r.returned_at, NULL, NULL
+	FROM product_sale AS r LEFT JOIN product_sale AS s
+		ON s.sale_id = r.return_of AND s.product_id = r.product_id AND s.return_of IS NULL
+	WHERE (r.state = 'returned' OR r.return_of IS NOT NULL)
+		AND (s.state IS DISTINCT FROM 'sold' OR r.buyer IS DISTINCT FROM s.buyer
+			OR r.state <> 'returned' OR r.return_of IS NULL OR r.line <> 1
+			OR r.discarded NOT IN (0, r.qty)
+			OR (r.discarded = 0) <> (r.remaining IS NOT NULL));
 CREATE ROLE buyer;
 GRANT SELECT, UPDATE (stock) ON product TO buyer;
 GRANT SELECT, INSERT ON order_line TO buyer;
@@ -79,16 +107,23 @@ sub pick { return $_[ rand @_ ] }
 # id => what it is to sell
 my %sale;
 
+# All sessions meet at every so many ids of a round to return them, in many parts, so
+# these are mostly sold.
+my $return_step = 4;
+
 sub new_sale
 {
-	my ($id) = @_;
+	my ($id, $is_returned) = @_;
 	my $n = pick(1, 1, 1, 2, 3);
+	my @products = map { 1 + int(rand($products)) } 1 .. $n;
 
+	@products = map { rand() < 0.5 ? $_ : pick($plenty, $lapsed) } @products
+	  if $is_returned;
 	return $sale{$id} = {
 		id => $id,
-		products => [ map { 1 + int(rand($products)) } 1 .. $n ],
-		qtys => [ map { pick(1, 1, 2, 3) } 1 .. $n ],
-		hold => pick(0, 1, 1),
+		products => \@products,
+		qtys => [ map { $is_returned ? pick(2, 4, 6) : pick(1, 1, 2, 3) } 1 .. $n ],
+		hold => $is_returned ? pick(0, 0, 1) : pick(0, 1, 1),
 		buyer => pick('', 'ann', 'bob')
 	};
 }
@@ -102,7 +137,44 @@ sub changed
 		sub { $other{qtys} = [ $sale->{qtys}[0] + 1, @{ $sale->{qtys} }[ 1 .. $#{ $sale->{qtys} } ] ] },
 		sub { $other{products} = [ map { 1 + $_ % $products } @{ $sale->{products} } ] },
 		sub { $other{hold} = !$sale->{hold} },
-		sub { $other{buyer} = $sale->{buyer} . 'x' });
+		sub { $other{buyer} = $sale->{buyer} . 'x' },
+		sub { $other{id} = some_return($sale)->{id} });
+
+	pick(@change)->();
+	return \%other;
+}
+
+# One of the returns of parts of a sale, each of which has an id and is asked for again
+# and again.
+sub some_return
+{
+	my ($sale) = @_;
+
+	$sale->{returns} //= [
+		map {
+			{
+				id => "$sale->{id} back $_",
+				sale => $sale->{id},
+				product => pick(@{ $sale->{products} }),
+				qty => pick(1, 1, 2),
+				restock => pick(0, 1, 1)
+			}
+		} 1 .. 2
+	];
+	return pick(@{ $sale->{returns} });
+}
+
+# The same return with another argument, or one with the id of a sale.
+sub changed_return
+{
+	my ($return, $other_sale) = @_;
+	my %other = %$return;
+	my @change = (
+		sub { $other{qty}++ },
+		sub { $other{product} = 1 + $return->{product} % $products },
+		sub { $other{restock} = !$return->{restock} },
+		sub { $other{sale} = $other_sale->{id} },
+		sub { $other{id} = pick($return->{sale}, $other_sale->{id}) });
 
 	pick(@change)->();
 	return \%other;
@@ -119,6 +191,15 @@ sub request
 	return join('|',
 		join(',', map { "$_ $qty{$_}" } sort { $a <=> $b } keys %qty),
 		$sale->{hold} ? 't' : 'f', $sale->{buyer});
+}
+
+sub return_request
+{
+	my ($return) = @_;
+
+	return join('|',
+		"$return->{product} $return->{qty} of $return->{sale}",
+		$return->{restock} ? 't' : 'f', '');
 }
 
 # Each returns the words that came out, and what remains of which product.
@@ -146,7 +227,7 @@ sub sale_sql
 
 my $call_count = 0;
 
-my $audit = 'SELECT * FROM wrong_books';
+my @audits = map { "SELECT * FROM wrong_$_" } 'books', 'returns';
 
 # How many holds are expired at a time.  Where all are, nobody has to take any.
 my @expire;
@@ -183,34 +264,67 @@ sub restock_sql
 		$call);
 }
 
+sub return_sql
+{
+	my ($call, $id) = @_;
+	my $return = $call->{return};
+	my $arguments = $call->{kind} eq 'refund'
+	  ? "'$return->{sale}', $return->{product}, $return->{qty}, '$return->{id}'"
+	  : "'$id'";
+
+	return "SELECT purchase_return($arguments"
+	  . ($call->{restock} ? pick('', ', restock => true') : ', restock => false') . ')';
+}
+
 # Errors that a call may raise, but for those of transactions.
 my %may_raise = (
 	sale => [ 'SK002', 'SK003', '55P03', 'SK102', 'SK103', 'SK201' ],
 	plain => [ 'SK002', 'SK003', '55P03' ],
 	# to take units anew, it may have to skip holds
-	confirm => [ 'SK101', 'SK102', 'SK103', '55P03' ],
-	release => [ 'SK101', 'SK103' ],
-	part => [ 'SK101', 'SK103', '22023' ],
-	extend => [ 'SK101', 'SK102', 'SK103' ]);
+	confirm => [ 'SK101', 'SK102', 'SK103', 'SK201', '55P03' ],
+	release => [ 'SK101', 'SK103', 'SK201' ],
+	part => [ 'SK101', 'SK103', 'SK201', '22023' ],
+	extend => [ 'SK101', 'SK102', 'SK103', 'SK201' ],
+	return => [ 'SK101', 'SK104', 'SK201' ],
+	refund => [ 'SK101', 'SK104', 'SK201', '22023' ]);
 
 my @kinds = (
-	('sale') x 34, ('changed') x 3, ('confirm') x 13, ('release') x 5,
-	('part') x 6, ('extend') x 6, ('lapse') x 12, ('expire') x 1,
+	('sale') x 34, ('changed') x 3, ('confirm') x 17, ('release') x 5,
+	('part') x 6, ('extend') x 6, ('lapse') x 15, ('expire') x 1,
+	('return') x 3, ('refund') x 14, ('changed refund') x 4,
 	('plain') x 10, ('restock') x 7, ('audit') x 1);
 
 # A call for this sale, or one that needs no sale.
 sub new_call
 {
-	my ($sale, $is_owner) = @_;
-	my %call = (kind => pick(@kinds), sale => $sale, number => ++$call_count);
-	my $id = $sale->{id};
+	my ($next_sale, $is_owner, $kind) = @_;
+	my %call = (kind => $kind // pick(@kinds), number => ++$call_count);
+	my $sale = $call{sale} = $next_sale->($call{kind} =~ /return|refund/);
 
 	$call{kind} = 'sale'
 	  if $call{kind} =~ /lapse|audit/ && !$is_owner;
+
+	# what has the id of a return is no sale
+	$call{sale} = $sale = { %$sale, id => some_return($sale)->{id} }
+	  if $call{kind} =~ /confirm|release|part|extend|return/
+	  && rand() < ($call{kind} eq 'return' ? 0.2 : 0.06);
+	my $id = $sale->{id};
 	if ($call{kind} eq 'changed')
 	{
 		$call{kind} = 'sale';
 		$call{sale} = changed($sale);
+	}
+	elsif ($call{kind} =~ /refund/)
+	{
+		my $return = some_return($sale);
+
+		$return = changed_return($return, $next_sale->()) if $call{kind} ne 'refund';
+		@call{ 'kind', 'return', 'restock' } = ('refund', $return, $return->{restock});
+		$call{sale} = $sale{ $return->{sale} };
+	}
+	elsif ($call{kind} eq 'return')
+	{
+		$call{restock} = pick(0, 1, 1);
 	}
 	$call{sql} =
 		$call{kind} eq 'sale' ? sale_sql($call{sale})
@@ -222,18 +336,20 @@ sub new_call
 	  : $call{kind} eq 'lapse'
 	  ? "UPDATE product_hold SET expires_at = '2000-01-01' WHERE sale_id = '$id' AND line = " . pick(1, 1, 2)
 	  : $call{kind} eq 'expire' ? 'SELECT purchase_expire(' . pick(@expire) . ') >= 0'
+	  : $call{kind} =~ /return|refund/ ? return_sql(\%call, $id)
 	  : $call{kind} eq 'plain' ? plain_sql($call{number})
 	  : $call{kind} eq 'restock' ? restock_sql($call{number})
-	  : $audit;
+	  : pick(@audits);
 	return \%call;
 }
+
+my $plain = sub { { kind => $_[0], sql => $_[1] // $_[0] } };
 
 # A transaction, as a list of statements.
 sub new_transaction
 {
 	my ($next_sale, $is_owner, $one_call) = @_;
-	my $call = sub { new_call($next_sale->(), $is_owner) };
-	my $plain = sub { { kind => $_[0], sql => $_[1] // $_[0] } };
+	my $call = sub { new_call($next_sale, $is_owner) };
 	my @statements;
 
 	# while all these are locked, or all but some, who needs their units is busy
@@ -244,7 +360,7 @@ sub new_transaction
 			'SELECT count(*) FROM (SELECT FROM ' . pick('product_sale', 'product_hold')
 			  . " WHERE sale_id LIKE 'lapsed %' AND random() < " . pick(0.9, 0.98, 2)
 			  . ' FOR UPDATE SKIP LOCKED) AS l'),
-		(map { { kind => 'audit', sql => $audit, sale => $next_sale->(), number => 0 } } 1 .. 4),
+		(map { { kind => 'audit', sql => $_, sale => $next_sale->(), number => 0 } } (@audits) x 2),
 		$plain->('COMMIT')
 	] if $is_owner && rand() < 0.02;
 	return [ $call->() ] if rand() < ($one_call ? 0.6 : 0.3);
@@ -264,10 +380,31 @@ sub new_transaction
 	return \@statements;
 }
 
-# What a connection runs.
+# Transactions that return all parts of one sale in turn.
+sub return_parts
+{
+	my ($sale, $next_sale) = @_;
+	my @transactions;
+
+	foreach my $part (@{ $sale->{returns} })
+	{
+		my $kind =
+		  rand() < 0.003 ? 'return' : rand() < 0.1 ? 'changed refund' : 'refund';
+		my $call = new_call(
+			sub { $_[0] ? { %$sale, returns => [$part] } : $next_sale->() },
+			0, $kind);
+
+		push @transactions,
+		  pick([$call],
+			[ $plain->('BEGIN'), $call, $plain->(pick('COMMIT', 'ROLLBACK')) ]);
+	}
+	return @transactions;
+}
+
+# What a connection runs; at first, as soon as all may.
 sub new_script
 {
-	my ($name, $next_sale, $one_call) = @_;
+	my ($name, $next_sale, $one_call, @first) = @_;
 	my %script = (
 		out => "$dir/$name.out",
 		file => "$dir/$name.sql",
@@ -282,17 +419,19 @@ SET purchase.lock_wait = " . pick(0, "'5ms'", -1) . ';
 SET purchase.early_release = ' . pick('on', 'local', 'off') . ";\n";
 
 	$text .= "SET ROLE buyer;\n" unless $is_owner;
-	foreach my $i (0 .. $transactions - 1)
-	{
-		my $transaction =
-		  new_transaction(sub { $next_sale->($i / $transactions) },
-			$is_owner, $one_call);
+	$text .= "SELECT pg_advisory_xact_lock_shared(0);\n" if @first;
+	$script{transactions} = [
+		@first,
+		map {
+			my $progress = $_ / $transactions;
 
-		push @{ $script{transactions} }, $transaction;
-		$text .= "\\echo >\n"
-		  . join('', map { "$_->{sql};\n\\echo ! :SQLSTATE :LAST_ERROR_MESSAGE\n" }
-			  @$transaction);
-	}
+			new_transaction(sub { $next_sale->($progress, @_) }, $is_owner, $one_call)
+		} 0 .. $transactions - 1
+	];
+	$text .= join('',
+		"\\echo >\n",
+		map { "$_->{sql};\n\\echo ! :SQLSTATE :LAST_ERROR_MESSAGE\n" } @$_)
+	  foreach @{ $script{transactions} };
 	append_to_file($script{file}, $text);
 	return \%script;
 }
@@ -309,8 +448,9 @@ my %order_maybe;
 
 my $all_released = qr/^released(,released)*$/;
 
-# What errors have said of an id in this round: it is there, sold, ...
+# What errors have said of an id in this round: it is there, sold, a return, ...
 my @claims;
+my $any_sale = qr/^(?!returned)./;
 
 # Everything that is wrong, with what belongs to it.
 my @wrong;
@@ -363,6 +503,7 @@ sub check_error
 	my @may = @{ $may_raise{$kind} // [] };
 
 	$seen{ $script->{engine} }{"$kind $state"}++;
+	$seen{ $script->{engine} }{"$kind $1"}++ if $message =~ /(names .*|is not sold|return exceeds)/;
 	push @may, '40001' if $script->{isolation} ne 'read committed';
 	push @may, '40P01' if !$script->{one_call};
 	push @may, '25P02', '3B001' if !$alone;
@@ -373,17 +514,34 @@ sub check_error
 
 	# an error tells of others only where the transaction itself has done nothing
 	return if !$alone;
+	my ($id) = $message =~ /"(.*)"/;
 	push @claims,
 	  [
-		$script, $statement,
+		$script, $statement, $id,
 		$state eq 'SK102' ? qr/expired|sold|released/
-		: $message =~ /is sold already/ ? qr/sold/
+		: $message =~ /is sold already|return exceeds/ ? qr/sold/
 		: $message =~ /is released already/ ? $all_released
-		: qr/./
-	  ] if $state =~ /^SK(102|103|201)$/;
+		: $message =~ /names a return,|names another return/ ? qr/^returned$/
+		: $any_sale
+	  ] if $state =~ /^SK(102|103|104|201)$/;
 	wrong($script, $statement, "$state, but there is plenty:")
 	  if $state =~ /^SK00[23]$/ && !grep { $_ > $lapsed } @{ $statement->{sale}{products} // [] }
 	  and $kind eq 'sale';
+	return;
+}
+
+# An id names one thing, and this is what was told first of it.
+sub check_first_answer
+{
+	my ($script, $call, $id, $request, $answer) = @_;
+	my $told = $told{$id} //= {};
+	my $is_repeated = defined $told->{request};
+
+	wrong($script, $call, "$id twice: $request, $answer instead of $told->{request}, $told->{remaining}:")
+	  if $is_repeated
+	  && ($told->{request} ne $request || $told->{remaining} ne $answer);
+	@{$told}{ 'request', 'remaining' } = ($request, $answer);
+	$seen{ $script->{engine} }{ "$call->{kind} " . ($is_repeated ? 'repeated' : 'new') }++;
 	return;
 }
 
@@ -403,20 +561,11 @@ sub check_answer
 	{
 		$seen{ $script->{engine} }{"sale $_"}++ foreach split /,/, $outcome;
 		return if $outcome !~ /^(done|sold|held)/;
-		my $request = request($call->{sale});
-		my $told = $told{$id};
-
 		wrong($script, $call, "answered $outcome:")
 		  if $outcome ne 'done'
 		  && grep { $_ ne ($call->{sale}{hold} ? 'held' : 'sold') } split /,/,
 		  $outcome;
-		if (defined $told->{request})
-		{
-			$seen{ $script->{engine} }{"sale repeated"}++;
-			wrong($script, $call, "sold twice: $request, $remaining instead of $told->{request}, $told->{remaining}:")
-			  if $told->{request} ne $request || $told->{remaining} ne $remaining;
-		}
-		@{ $told{$id} }{ 'request', 'remaining' } = ($request, $remaining);
+		check_first_answer($script, $call, $id, request($call->{sale}), $remaining);
 	}
 	elsif ($kind eq 'confirm')
 	{
@@ -430,6 +579,21 @@ sub check_answer
 		$seen{ $script->{engine} }{ "$kind " . ($line > 0 ? 'some' : 'none') }++;
 		$told{$id}{released} += $line;
 		$told{$id}{all_released} = 1 if $kind eq 'release';
+	}
+	elsif ($kind eq 'return')
+	{
+		$seen{ $script->{engine} }{ 'return ' . ($line > 0 ? 'some' : 'none') }++;
+		$told{$id}{sold} = $told{$id}{all_returned} = 1;
+		$told{$id}{returned} += $line;
+		$told{$id}{discarded} += $call->{restock} ? 0 : $line;
+	}
+	elsif ($kind eq 'refund')
+	{
+		my $return = $call->{return};
+
+		$told{$id}{sold} = 1;
+		wrong($script, $call, "answered $line:") if $line ne $return->{qty};
+		check_first_answer($script, $call, $return->{id}, return_request($return), $line);
 	}
 	elsif ($kind eq 'extend' || $kind eq 'expire')
 	{
@@ -478,7 +642,13 @@ sub check_transaction
 		{
 			foreach (grep { $_->{sale} } @$statements)
 			{
-				$told{ $_->{sale}{id} }{maybe} = 1;
+				my $kind = $_->{kind};
+
+				$seen{ $script->{engine} }{"$kind lost"}++;
+
+				# a return of a part has a row that tells
+				$told{ $kind eq 'refund' ? $_->{return}{id} : $_->{sale}{id} }
+				  { $kind eq 'return' ? 'maybe_returned' : 'maybe' } = 1;
 				$order_maybe{ $_->{number} } = 1;
 			}
 			return;
@@ -525,17 +695,27 @@ sub sales
 SELECT sale_id, string_agg(product_id || ' ' || qty, ',' ORDER BY line),
 	hold_for IS NOT NULL, COALESCE(buyer, ''),
 	string_agg(product_id || ' ' || remaining, ',' ORDER BY line),
-	string_agg(state, ',' ORDER BY line), sum(released)
-FROM product_sale GROUP BY sale_id, hold_for, buyer)))
+	string_agg(state, ',' ORDER BY line), sum(released),
+	sum(returned - parts), sum(discarded - discarded_parts), sum(returned),
+	sum(qty - released - returned) FILTER (WHERE state = 'sold')
+FROM sale_line GROUP BY sale_id, hold_for, buyer
+UNION ALL SELECT sale_id, product_id || ' ' || qty || ' of ' || return_of, discarded = 0, '',
+	qty::text, state, released, returned, 0, 0, 0
+FROM product_sale WHERE return_of IS NOT NULL)))
 	{
 		my ($id, @columns) = split /\|/, $_, -1;
 
-		push @wrong, "$id is two sales" if $found{$id};
+		push @wrong, "$id is two things" if $found{$id};
 		$found{$id} = {
 			request => join('|', @columns[ 0 .. 2 ]),
 			remaining => $columns[3],
 			states => $columns[4],
-			released => $columns[5]
+			released => $columns[5],
+			# as the rest of lines, at once
+			returned => $columns[6],
+			discarded => $columns[7],
+			all_returned => $columns[8],
+			left => $columns[9]
 		};
 	}
 	return \%found;
@@ -579,12 +759,20 @@ sub check_sale
 	  || ( $sale->{released} > ($told->{released} // 0)
 		&& !$told->{all_released}
 		&& !$told->{maybe});
+	return "$id has $sale->{$_} units $_"
+	  foreach grep {
+		$sale->{$_} < ($told->{$_} // 0)
+		  || ($sale->{$_} > ($told->{$_} // 0) && !$told->{maybe_returned})
+	  } 'returned', 'discarded';
+	return "$id has $sale->{left} units that were not returned"
+	  if $told->{all_returned} && $sale->{left} ne '0';
 	if ($before)
 	{
 		my @new = split /,/, $sale->{states};
 
 		return "$id was $before->{request}, $before->{states}"
 		  if $before->{request} ne $sale->{request}
+		  || $before->{all_returned} > $sale->{all_returned}
 		  || grep { !may_become($_, shift @new) } split /,/, $before->{states};
 	}
 	return ();
@@ -602,10 +790,10 @@ sub check_sales
 	}
 	foreach (@claims)
 	{
-		my ($script, $statement, $state) = @$_;
-		my $is = $sales->{ $statement->{sale}{id} }{states} // '';
+		my ($script, $statement, $id, $state) = @$_;
+		my $is = $sales->{$id}{states} // '';
 
-		wrong($script, $statement, "is '$is' and not as the error has said:")
+		wrong($script, $statement, "$id is '$is' and not as the error has said:")
 		  if $is !~ $state;
 	}
 	%known = %$sales;
@@ -665,6 +853,7 @@ sub check_quiet
 	my ($title) = @_;
 
 	is_empty('SELECT * FROM wrong_books', "$title: the books balance");
+	is_empty('SELECT * FROM wrong_returns', "$title: and what was returned was sold");
 	is_empty('SELECT * FROM product_hold AS h FULL JOIN product_sale AS s USING (sale_id, line)
 WHERE (state = \'held\') IS DISTINCT FROM (expires_at IS NOT NULL)
 	OR (state = \'held\' AND (h.qty <> s.qty - released OR h.product_id <> s.product_id
@@ -727,6 +916,39 @@ UPDATE product_hold SET expires_at = '2000-01-01' WHERE sale_id LIKE 'lapsed %';
 	return;
 }
 
+# Sell what all sessions return at a time.
+sub sell_for_return
+{
+	my ($round) = @_;
+	my $id = "$round.0";
+	my $sale = $sale{$id} = {
+		id => $id,
+		products => [ $plenty, $lapsed ],
+		qtys => [ 40, 10 ],
+		hold => 0,
+		buyer => ''
+	};
+
+	$sale->{returns} = [
+		map {
+			{
+				id => "$id back $_",
+				sale => $id,
+				product => pick($plenty, $plenty, $lapsed),
+				qty => pick(1, 2),
+				restock => pick(0, 1, 1)
+			}
+		} 1 .. 35
+	];
+	$told{$id} = {
+		request => request($sale),
+		remaining => $node->safe_psql('postgres',
+			"SELECT string_agg(product_id || ' ' || remaining, ',' ORDER BY product_id::int)
+			FROM purchase_cart(ARRAY[$plenty, $lapsed], ARRAY[40, 10], sale_id => '$id')")
+	};
+	return $sale;
+}
+
 # How far the scripts are.
 sub written { return sum0(map { -s $_->{out} // 0 } @_) }
 
@@ -774,26 +996,35 @@ sub run_round
 	my ($round, $accident, $one_call) = @_;
 	my @round_ids = map { "$round.$_" } 1 .. $ids;
 	my @old_ids = grep { rand() < 0.3 } keys %sale;
+	my $sold = sell_for_return($round);
+	my $gate = session($node);
 	my (@all, @runs);
 
+	ask($gate, 'SELECT pg_advisory_lock(0)');
 	@expire = $round % 5 == 0 ? (2, 'NULL') : (1);
 	@old_ids = @round_ids if !@old_ids;
-	new_sale($_) foreach @round_ids;
+	new_sale($round_ids[$_], $_ % $return_step == 0) foreach 0 .. $#round_ids;
 	foreach my $session (1 .. $sessions)
 	{
 		my @mine;
 
 		foreach my $n (0 .. $scripts - 1)
 		{
-			# all sessions go through the ids in the same order
+			# all sessions go through the ids in the same order; what they return
+			# was sold just before
 			my $next_sale = sub {
-				my $i = ($n + $_[0]) / $scripts * $ids + rand(8) - 4;
+				my ($progress, $is_return) = @_;
+				my $i = ($n + $progress) / $scripts * $ids + rand(8) - 4;
+
+				$i = $return_step * int(($i - 4) / $return_step) if $is_return;
 
 				return $sale{ rand() < 0.15
 					? pick(@old_ids)
 					: $round_ids[ $i < 0 ? 0 : $i >= $ids ? -1 : $i ] };
 			};
-			push @mine, new_script("$round.$session.$n", $next_sale, $one_call);
+			push @mine,
+			  new_script("$round.$session.$n", $next_sale, $one_call,
+				$n == 0 ? return_parts($sold, sub { $next_sale->(0) }) : ());
 		}
 		push @all, @mine;
 
@@ -807,6 +1038,10 @@ sub run_round
 			'<', '/dev/null',
 			IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	}
+	$node->poll_query_until('postgres',
+		"SELECT count(*) = $sessions FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+	  or die 'not all have begun';
+	$gate->quit;
 	$accidents{$accident}->(\@runs, @all);
 	$_->finish foreach @runs;
 	$written_before = written(@all) if $accident eq 'none' || !$written_before;
@@ -815,7 +1050,7 @@ sub run_round
 		my @answers = read_answers($script);
 
 		push @wrong, "a connection of round $round was lost"
-		  if $accident eq 'none' && @answers < $transactions;
+		  if $accident eq 'none' && @answers < @{ $script->{transactions} };
 		check_transaction($script, $_, shift @answers) foreach
 		  @{ $script->{transactions} }[ 0 .. $#answers ];
 		unlink $script->{file}, $script->{out};
@@ -845,6 +1080,16 @@ WHERE CASE WHEN random() < 0.5 AND NOT EXISTS (
 	ELSE purchase_release(sale_id) = 0 END), "$title: all that is held can be settled");
 	is_empty('SELECT * FROM product_hold', "$title: and nothing is held then");
 	is_empty('SELECT * FROM wrong_books', "$title: and the books balance");
+	is_empty(
+		q(
+BEGIN;
+SELECT * FROM (SELECT sale_id, sum(qty - released - returned) AS units
+	FROM product_sale WHERE state = 'sold' GROUP BY sale_id) AS s
+WHERE purchase_return(sale_id, restock => random() < 0.5) <> units;
+SELECT * FROM product_sale WHERE state = 'sold' AND qty <> released + returned;
+SELECT * FROM wrong_books;
+SELECT * FROM wrong_returns;
+ROLLBACK), "$title: all that is sold can be returned");
 	is( $node->safe_psql(
 			'postgres',
 			"SELECT sum(length(bt_index_check(indexrelid, true)::text)) FROM pg_index WHERE indrelid IN ('product'::regclass, 'product_sale'::regclass, 'product_hold'::regclass)"
@@ -899,14 +1144,20 @@ foreach my $engine ('auto', 'sql')
 		map({ "release $_" } qw(some none SK101 SK103)),
 		map({ "part $_" } qw(some SK101 SK103 22023)),
 		map({ "extend$_" } ('', ' SK101', ' SK102', ' SK103')),
+		map({ "return $_" } ('some', 'none', 'SK101', 'is not sold', 'names a return, not a sale')),
+		map({ "refund $_" } ('new', 'repeated', 'SK101', '22023', 'is not sold', 'return exceeds',
+			'names another return', 'names a sale, not a return')),
 		'expire');
 
 	is("@missing", '', "all has happened, $engine");
 	note "$engine: ", join(', ',
 		map { "$_: $seen{$engine}{$_}" } sort keys %{ $seen{$engine} });
 }
-cmp_ok(sum0(map { $_->{'confirm SK102'} // 0 } values %seen),
-	'>', 0, 'some were told that their hold has expired');
+foreach my $rare ('confirm SK102', 'sale names a return, not a sale')
+{
+	cmp_ok(sum0(map { $_->{$rare} // 0 } values %seen),
+		'>', 0, "$rare has happened, too");
+}
 note "$round rounds; the seed was $seed";
 unlike(slurp_file("$dir/err"), qr/could not expire|leak|not closed/,
 	'no strange warning');
