@@ -82,7 +82,7 @@ CREATE VIEW wrong_returns AS
 	WHERE returned > CASE state WHEN 'sold' THEN qty - released ELSE 0 END
 		OR returned < parts
 		OR discarded - discarded_parts NOT IN (0, returned - parts)
-		OR (returned > parts) <> (returned_at IS NOT NULL)
+		OR (returned > 0) <> (returned_at IS NOT NULL)
 		OR (returned > parts AND returned < qty - released)
 	UNION ALL SELECT r.sale_id, r.line, r.state, r.qty, r.released, r.returned, r.discarded,
 		r.returned_at, NULL, NULL
