@@ -978,7 +978,11 @@ cart_try_sell(Cart *cart)
 	{
 		cart->patience = PATIENCE_NONE;
 		(void) try_cart(cart);
-		/* if it is busy for holds, the row is locked: no more waiting for the id */
+
+		/*
+		 * if it is busy for holds, the row is locked: no more waiting for the
+		 * id
+		 */
 		if (lock_wait_as_set(cart->table.st) == 0 ||
 			cart->lines[0].outcome != OUTCOME_BUSY || cart->lines[0].lapsed > 0)
 			return;
