@@ -279,6 +279,9 @@ judge_limit(Cart *cart, Line *line, bool locked)
 	if (cart->verb != VERB_SELL || cart->table.st->limit_attno == InvalidAttrNumber ||
 		line->limit < 0)
 		return;
+	/* held before there were limits, and taken anew by a confirm */
+	if (cart->sale != NULL && !cart->sale->is_new && cart->sale->buyer == NULL)
+		return;
 	if (cart->sale == NULL || cart->sale->buyer == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

@@ -148,7 +148,7 @@ run_plan(Cart *cart, Line *line, int plan, int64 *stock, bool *isnull)
 
 		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2,
 							  &unlimited);
-		line->limit = unlimited ? -1 : DatumGetInt64(value);
+		line->limit = unlimited ? -1 : Max(DatumGetInt64(value), 0);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return true;

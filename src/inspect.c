@@ -675,6 +675,9 @@ inspect_limit_column(Relation rel, StockTable *st, const char *name)
 	if (!is_stock_type(getBaseType(att->atttypid)))
 		return psprintf("limit column \"%s\" is of type %s", name,
 						format_type_be(att->atttypid));
+	/* from 18 on; not in the row, so that the row engine would see no limit */
+	if (att->attgenerated == 'v')
+		return psprintf("limit column \"%s\" is virtual", name);
 	oldcxt = MemoryContextSwitchTo(st->cxt);
 	st->limit_column = pstrdup(name);
 	st->limit_attno = att->attnum;

@@ -62,7 +62,7 @@ row_take(Cart *cart, Line *line, HeapTuple version, Buffer buffer)
 		return;
 	value = heap_getattr(version, st->limit_attno, RelationGetDescr(cart->table.rel),
 						 &isnull);
-	line->limit = isnull ? -1 : stock_value(value, st->limit_type);
+	line->limit = isnull ? -1 : Max(stock_value(value, st->limit_type), 0);
 }
 
 /*

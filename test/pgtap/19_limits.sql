@@ -35,6 +35,8 @@ SELECT lives_ok($$ SELECT purchase(1, 2, sale_id => 'b', buyer => 'bob') $$, 'an
 SELECT lives_ok($$ SELECT purchase(2, 9, sale_id => 'two', buyer => 'ann') $$, 'no number is no limit');
 SELECT lives_ok($$ SELECT purchase(2, 9) $$, 'and needs no buyer');
 SELECT refuses($$ SELECT purchase(3, 1, sale_id => 'none', buyer => 'ann') $$, 'SK004', '0 is for nobody');
+UPDATE shop_product SET per_buyer = -1 WHERE id = 3;
+SELECT refuses($$ SELECT purchase(3, 1, sale_id => 'none', buyer => 'ann') $$, 'SK004', 'and so is less');
 SELECT lives_ok($$ SELECT purchase(1, 1, sale_id => 'c', buyer => 'ann') $$, 'as many as he may');
 SELECT is((code, hint)::text, ('SK004', '')::text, 'and no more')
 FROM error_of($$ SELECT purchase(1, 1, sale_id => 'd', buyer => 'ann') $$);
@@ -112,6 +114,15 @@ SELECT is((code, message, hint)::text, (c, m, 'Name a smallint, integer or bigin
 FROM (VALUES ('nothing', '42703', 'table "shop_product" has no column "nothing"'),
     ('name', '42804', 'limit column "name" is of type character varying')) AS t (name, c, m),
     error_of(format('SELECT purchase_keep_sales(''shop_product'', limit_column => %L)', name));
+SELECT current_setting('server_version_num')::int >= 180000 AS has_virtual \gset
+\if :has_virtual
+ALTER TABLE shop_product ADD computed int GENERATED ALWAYS AS (per_buyer * 2);
+SELECT refuses($$ SELECT purchase_keep_sales('shop_product', limit_column => 'computed') $$, '42804', 'one that is virtual');
+\endif
+ALTER TABLE shop_product ADD stored int GENERATED ALWAYS AS (per_buyer * 2) STORED;
+SELECT purchase_keep_sales('shop_product', limit_column => 'stored');
+SELECT refuses($$ SELECT purchase(1, 5, sale_id => 'stored', buyer => 'ann') $$, 'SK004', 'a generated one that is stored');
+SELECT purchase_keep_sales('shop_product', limit_column => 'per_buyer');
 CREATE ROLE clerk;
 GRANT SELECT (id, stock), UPDATE (stock) ON shop_product TO clerk;
 SET LOCAL ROLE clerk;
