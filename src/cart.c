@@ -467,12 +467,6 @@ write_line(Cart *cart, Line *line)
 	line->outcome = OUTCOME_SOLD;
 }
 
-static bool
-is_to_be_recorded(Cart *cart)
-{
-	return cart->sale != NULL && cart->sale->is_new;
-}
-
 typedef struct Claim
 {
 	Cart	   *cart;
@@ -872,21 +866,21 @@ run_claimed(Cart *cart, ClaimResult claim)
 Outcome
 cart_run(Cart *cart)
 {
+	bool		recorded = cart->sale != NULL && cart->sale->is_new;
 	ClaimResult claim = CLAIM_OK;
 	Outcome		outcome;
 
 	prepare_lines(cart);
-	if (is_to_be_recorded(cart))
-		claim = claim_id(cart);
-	begin_command(cart);
-	while (is_to_be_recorded(cart) &&
-		   (claim = record_check_claim(cart, claim)) == CLAIM_AGAIN)
+	do
 	{
-		end_command(cart);
-		claim = claim_id(cart);
+		if (recorded)
+			claim = claim_id(cart);
 		begin_command(cart);
-	}
-	if (is_to_be_recorded(cart))
+		claim = record_check_claim(cart, claim);
+		if (claim == CLAIM_AGAIN)
+			end_command(cart);
+	} while (claim == CLAIM_AGAIN);
+	if (recorded)
 		run_claimed(cart, claim);
 	else
 		run_lines(cart);

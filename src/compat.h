@@ -90,43 +90,29 @@
 #if PG_VERSION_NUM >= 160000
 typedef TU_UpdateIndexes compat_UpdateIndexes;
 #define compat_update_indexes(update_indexes) ((update_indexes) != TU_None)
+#define compat_only_summarizing(update_indexes) \
+	((update_indexes) == TU_Summarizing)
 #else
 typedef bool compat_UpdateIndexes;
 #define compat_update_indexes(update_indexes) (update_indexes)
+#define compat_only_summarizing(update_indexes) false
 #endif
 
 static inline List *
-compat_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot,
-						   EState *estate,
-						   pg_attribute_unused() compat_UpdateIndexes update_indexes)
+compat_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate,
+						   bool is_update,
+						   pg_attribute_unused() bool only_summarizing)
 {
 #if PG_VERSION_NUM >= 190000
-	uint32		flags = EIIT_IS_UPDATE;
+	uint32		flags = (is_update ? EIIT_IS_UPDATE : 0) |
+		(only_summarizing ? EIIT_ONLY_SUMMARIZING : 0);
 
-	if (update_indexes == TU_Summarizing)
-		flags |= EIIT_ONLY_SUMMARIZING;
 	return ExecInsertIndexTuples(rri, estate, flags, slot, NIL, NULL);
 #elif PG_VERSION_NUM >= 160000
-	return ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL,
-								 update_indexes == TU_Summarizing);
+	return ExecInsertIndexTuples(rri, slot, estate, is_update, false, NULL, NIL,
+								 only_summarizing);
 #else
-	return ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL);
-#endif
-}
-
-/*
- * Make the index entries of a new row.
- */
-static inline void
-compat_insert_new_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot,
-							   EState *estate)
-{
-#if PG_VERSION_NUM >= 190000
-	(void) ExecInsertIndexTuples(rri, estate, 0, slot, NIL, NULL);
-#elif PG_VERSION_NUM >= 160000
-	(void) ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL, false);
-#else
-	(void) ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL);
+	return ExecInsertIndexTuples(rri, slot, estate, is_update, false, NULL, NIL);
 #endif
 }
 

@@ -661,23 +661,26 @@ early_release_around(Oid self, StockTable *st)
 }
 
 /*
- * Why a column can't say how many units one buyer may have; NULL if it can.
+ * Can a column say how many units one buyer may have?
  */
-const char *
-inspect_limit_column(Relation rel, StockTable *st, const char *name)
+bool
+inspect_limit_column(Relation rel, StockTable *st, const char *name, Misfit *why)
 {
 	Form_pg_attribute att = find_column(rel, name);
 	MemoryContext oldcxt;
 
 	if (att == NULL)
-		return psprintf("table \"%s\" has no column \"%s\"",
-						RelationGetRelationName(rel), name);
+		return misfit(why, ERRCODE_UNDEFINED_COLUMN,
+					  psprintf("table \"%s\" has no column \"%s\"",
+							   RelationGetRelationName(rel), name), NULL);
 	if (!is_stock_type(getBaseType(att->atttypid)))
-		return psprintf("limit column \"%s\" is of type %s", name,
-						format_type_be(att->atttypid));
+		return misfit(why, ERRCODE_DATATYPE_MISMATCH,
+					  psprintf("limit column \"%s\" is of type %s", name,
+							   format_type_be(att->atttypid)), NULL);
 	/* from 18 on; not in the row, so that the row engine would see no limit */
 	if (att->attgenerated == 'v')
-		return psprintf("limit column \"%s\" is virtual", name);
+		return misfit(why, ERRCODE_DATATYPE_MISMATCH,
+					  psprintf("limit column \"%s\" is virtual", name), NULL);
 	oldcxt = MemoryContextSwitchTo(st->cxt);
 	st->limit_column = pstrdup(name);
 	st->limit_attno = att->attnum;
@@ -685,7 +688,21 @@ inspect_limit_column(Relation rel, StockTable *st, const char *name)
 	st->selected_cols = bms_add_member(st->selected_cols, att->attnum -
 									   FirstLowInvalidHeapAttributeNumber);
 	MemoryContextSwitchTo(oldcxt);
-	return NULL;
+	return true;
+}
+
+pg_noreturn static void raise_no_longer_fits(Relation rel, Misfit *why, const char *hint);
+
+static void
+raise_no_longer_fits(Relation rel, Misfit *why, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("stock table \"%s\" no longer fits its registration",
+					RelationGetRelationName(rel)),
+			 errdetail_internal("%s", why->detail),
+			 errhint("%s", hint),
+			 errtable(rel)));
 }
 
 /*
@@ -697,37 +714,20 @@ inspect_registered(Oid self, Relation rel, Registration *registration)
 	Misfit		why = {.more_args = ""};
 	StockTable *st = inspect(self, rel, registration->key_column,
 							 registration->stock_column, &why);
-	const char *literal;
+	const char *literal = relation_literal(RelationGetRelid(rel));
 
 	if (st == NULL)
-	{
-		literal = relation_literal(RelationGetRelid(rel));
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("stock table \"%s\" no longer fits its registration",
-						RelationGetRelationName(rel)),
-				 errdetail("%s", why.detail),
-				 errhint("Attach it again, SELECT purchase_attach(%s, ...), or give it up: SELECT purchase_detach(%s);",
-						 literal, literal),
-				 errtable(rel)));
-	}
+		raise_no_longer_fits(rel, &why,
+							 psprintf("Attach it again, SELECT purchase_attach(%s, ...), or give it up: SELECT purchase_detach(%s);",
+									  literal, literal));
 	st->lock_wait = registration->lock_wait;
 	st->sale_table = registration->sale_table;
 	st->hold_table = registration->hold_table;
-	if (registration->limit_column != NULL)
-	{
-		const char *misfit = inspect_limit_column(rel, st, registration->limit_column);
-
-		if (misfit != NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("stock table \"%s\" no longer fits its registration",
-							RelationGetRelationName(rel)),
-					 errdetail_internal("%s", misfit),
-					 errhint("Name another, or none: SELECT purchase_keep_sales(%s, limit_column => '');",
-							 relation_literal(RelationGetRelid(rel))),
-					 errtable(rel)));
-	}
+	if (registration->limit_column != NULL &&
+		!inspect_limit_column(rel, st, registration->limit_column, &why))
+		raise_no_longer_fits(rel, &why,
+							 psprintf("Name another, or none: SELECT purchase_keep_sales(%s, limit_column => '');",
+									  literal));
 	st->early_release = Min(registration->early_release,
 							early_release_around(self, st));
 	return st;

@@ -104,7 +104,8 @@ extern StockTable *inspect(Oid self, Relation rel, const char *key_column,
 						   const char *stock_column, Misfit *why);
 extern bool inspect_changes_with_stock(Relation rel, AttrNumber attno,
 									   AttrNumber stock_attno);
-extern const char *inspect_limit_column(Relation rel, StockTable *st, const char *name);
+extern bool inspect_limit_column(Relation rel, StockTable *st, const char *name,
+								 Misfit *why);
 extern StockTable *inspect_registered(Oid self, Relation rel,
 									  Registration *registration);
 

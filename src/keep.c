@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
@@ -152,6 +151,17 @@ find_or_create(Relation rel, Relation reg, StockTable *st, const char *name,
 	return relid;
 }
 
+static bool
+finds_buyers(Relation index)
+{
+	Form_pg_index form = index->rd_index;
+
+	return form->indisvalid && form->indnkeyatts >= 2 &&
+		form->indkey.values[0] == get_attnum(form->indrelid, "buyer") &&
+		form->indkey.values[1] == get_attnum(form->indrelid, "product_id") &&
+		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
+}
+
 /*
  * See that one probe finds what a buyer has of a product.
  */
@@ -159,23 +169,10 @@ static void
 index_buyers(Oid sale_table)
 {
 	Relation	rel = table_open(sale_table, AccessShareLock);
-	List	   *indexes = RelationGetIndexList(rel);
-	bool		found = false;
-	ListCell   *lc;
+	Oid			found = relation_find_index(rel, finds_buyers);
 
-	foreach(lc, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-
-		found = found || (index->rd_index->indisvalid &&
-						  index->rd_index->indnkeyatts >= 2 &&
-						  index->rd_index->indkey.values[0] == get_attnum(sale_table, "buyer") &&
-						  index->rd_index->indkey.values[1] == get_attnum(sale_table, "product_id") &&
-						  heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL));
-		index_close(index, AccessShareLock);
-	}
 	table_close(rel, NoLock);
-	if (!found)
+	if (!OidIsValid(found))
 		run_ddl(psprintf("CREATE INDEX ON %s (buyer, product_id)",
 						 relation_name(sale_table)));
 }
@@ -192,8 +189,9 @@ name_arg(FunctionCallInfo fcinfo, int arg)
  *
  * Let an attached table keep the sales that are given an id.  Makes two tables beside
  * it, unless they are there.  limit_column names a column of the stock table, how many
- * units one buyer may have; '' for none, NULL for the one that is registered.  Raises 42P07 if a name is taken by something else, and
- * 55000 if other tables would leave holds behind.
+ * units one buyer may have; '' for none, NULL for the one that is registered.  Raises
+ * 42P07 if a name is taken by something else, and 55000 if other tables would leave
+ * holds behind.
  */
 Datum
 purchase_keep_sales(PG_FUNCTION_ARGS)
@@ -241,13 +239,12 @@ purchase_keep_sales(PG_FUNCTION_ARGS)
 								registration.hold_table, hold_columns, "hold_table");
 	if (limit_column != NULL && limit_column[0] != '\0')
 	{
-		const char *misfit = inspect_limit_column(rel, st, limit_column);
+		Misfit		why;
 
-		if (misfit != NULL)
+		if (!inspect_limit_column(rel, st, limit_column, &why))
 			ereport(ERROR,
-					(errcode(get_attnum(st->relid, limit_column) == InvalidAttrNumber ?
-							 ERRCODE_UNDEFINED_COLUMN : ERRCODE_DATATYPE_MISMATCH),
-					 errmsg_internal("%s", misfit),
+					(errcode(why.sqlerrcode),
+					 errmsg_internal("%s", why.detail),
 					 errhint("Name a smallint, integer or bigint column, or none: SELECT purchase_keep_sales(%s, limit_column => '');",
 							 relation_literal(st->relid)),
 					 errtable(rel)));

@@ -327,21 +327,20 @@ look(Cart *cart, Record *record)
 static bool
 sees_first_line(Cart *cart, Snapshot snapshot, TransactionId *xid)
 {
-	Oid			relid = cart->table.st->sale_table;
-	Relation	rel = table_open(relid, NoLock);
+	SaleTable  *table = &cart->table.st->sales->sale;
+	Relation	rel = table_open(cart->table.st->sale_table, NoLock);
 	ScanKeyData keys[2];
 	SysScanDesc scan;
 	bool		found = false;
 
-	ScanKeyInit(&keys[0], get_attnum(relid, "sale_id"), BTEqualStrategyNumber,
+	ScanKeyInit(&keys[0], table->attnos[SALE_PARAM_ID], BTEqualStrategyNumber,
 				F_TEXTEQ, PointerGetDatum(cart->sale->id));
-	ScanKeyInit(&keys[1], get_attnum(relid, "line"), BTEqualStrategyNumber,
+	ScanKeyInit(&keys[1], table->attnos[SALE_PARAM_LINE], BTEqualStrategyNumber,
 				F_INT4EQ, Int32GetDatum(1));
 	*xid = InvalidTransactionId;
 
 	/* of a row that is being updated, both versions may be found */
-	scan = systable_beginscan(rel, cart->table.st->sales->sale.index, true, snapshot,
-							  2, keys);
+	scan = systable_beginscan(rel, table->index, true, snapshot, 2, keys);
 	while (!found && HeapTupleIsValid(systable_getnext(scan)))
 	{
 		if (snapshot->snapshot_type == SNAPSHOT_DIRTY &&
@@ -662,6 +661,27 @@ hold_end(Interval *hold_for, TimestampTz now)
 }
 
 /*
+ * What is the same in all new rows of a sale or a return.
+ */
+static void
+new_row_params(SaleParams *params, text *id, SaleState state, text *buyer,
+			   TimestampTz now)
+{
+	sale_params(params, id);
+	sale_param(params, SALE_PARAM_STATE, CStringGetTextDatum(state_names[state]));
+	sale_param(params, SALE_PARAM_RELEASED, Int64GetDatum(0));
+	sale_param(params, SALE_PARAM_RETURNED, Int64GetDatum(0));
+	sale_param(params, SALE_PARAM_DISCARDED, Int64GetDatum(0));
+	if (buyer != NULL)
+		sale_param(params, SALE_PARAM_BUYER, PointerGetDatum(buyer));
+	sale_param(params, SALE_PARAM_ROLE,
+			   CStringGetTextDatum(GetUserNameFromId(GetUserId(), false)));
+	sale_param(params, SALE_PARAM_TIME, TimestampTzGetDatum(now));
+	if (state != SALE_HELD)
+		sale_param(params, SALE_PARAM_SETTLED, TimestampTzGetDatum(now));
+}
+
+/*
  * Record the cart, whose lines have been written.
  */
 void
@@ -670,37 +690,27 @@ record_store(Cart *cart)
 	Sale	   *sale = cart->sale;
 	bool		held = sale->hold_for != NULL;
 	TimestampTz now = GetCurrentTimestamp();
-	Datum		state = CStringGetTextDatum(state_names[held ? SALE_HELD : SALE_SOLD]);
-	Datum		role = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
+	SaleParams	row;
 	SaleParams *all = palloc(cart->nlines * sizeof(SaleParams));
 
+	new_row_params(&row, sale->id, held ? SALE_HELD : SALE_SOLD, sale->buyer, now);
+	if (held)
+	{
+		sale_param(&row, SALE_PARAM_HOLD_FOR, IntervalPGetDatum(sale->hold_for));
+		sale_param(&row, SALE_PARAM_EXPIRES,
+				   TimestampTzGetDatum(hold_end(sale->hold_for, now)));
+	}
 	for (int i = 0; i < cart->nlines; i++)
 	{
 		Line	   *line = &cart->lines[i];
-		SaleParams *params = &all[i];
 
-		line_params(params, sale->id, i + 1);
-		sale_param(params, SALE_PARAM_PRODUCT, line->key);
-		sale_param(params, SALE_PARAM_QTY, Int64GetDatum(line->qty));
-		sale_param(params, SALE_PARAM_STATE, state);
-		sale_param(params, SALE_PARAM_REMAINING, Int64GetDatum(line->remaining));
-		sale_param(params, SALE_PARAM_RELEASED, Int64GetDatum(0));
-		sale_param(params, SALE_PARAM_RETURNED, Int64GetDatum(0));
-		sale_param(params, SALE_PARAM_DISCARDED, Int64GetDatum(0));
-		sale_param(params, SALE_PARAM_ROLE, role);
-		sale_param(params, SALE_PARAM_TIME, TimestampTzGetDatum(now));
-		if (sale->buyer != NULL)
-			sale_param(params, SALE_PARAM_BUYER, PointerGetDatum(sale->buyer));
+		all[i] = row;
+		sale_param(&all[i], SALE_PARAM_LINE, Int32GetDatum(i + 1));
+		sale_param(&all[i], SALE_PARAM_PRODUCT, line->key);
+		sale_param(&all[i], SALE_PARAM_QTY, Int64GetDatum(line->qty));
+		sale_param(&all[i], SALE_PARAM_REMAINING, Int64GetDatum(line->remaining));
 		if (held)
-		{
-			sale_param(params, SALE_PARAM_HOLD_FOR,
-					   IntervalPGetDatum(sale->hold_for));
-			sale_param(params, SALE_PARAM_EXPIRES,
-					   TimestampTzGetDatum(hold_end(sale->hold_for, now)));
 			line->outcome = OUTCOME_HELD;
-		}
-		else
-			sale_param(params, SALE_PARAM_SETTLED, TimestampTzGetDatum(now));
 	}
 	sales_insert(cart, SALE_INSERT, all, cart->nlines);
 	if (held)
@@ -767,24 +777,15 @@ void
 record_store_return(Cart *cart, Return *ret, text *buyer, Line *line)
 {
 	SaleParams	params;
-	TimestampTz now = GetCurrentTimestamp();
 
-	line_params(&params, cart->sale->id, 1);
+	new_row_params(&params, cart->sale->id, SALE_RETURNED, buyer, GetCurrentTimestamp());
+	sale_param(&params, SALE_PARAM_LINE, Int32GetDatum(1));
 	sale_param(&params, SALE_PARAM_PRODUCT, ret->product);
 	sale_param(&params, SALE_PARAM_QTY, Int64GetDatum(ret->qty));
-	sale_param(&params, SALE_PARAM_STATE,
-			   CStringGetTextDatum(state_names[SALE_RETURNED]));
 	if (line != NULL)
 		sale_param(&params, SALE_PARAM_REMAINING, Int64GetDatum(line->remaining));
-	sale_param(&params, SALE_PARAM_RELEASED, Int64GetDatum(0));
-	sale_param(&params, SALE_PARAM_RETURNED, Int64GetDatum(0));
-	sale_param(&params, SALE_PARAM_DISCARDED, Int64GetDatum(ret->restock ? 0 : ret->qty));
-	if (buyer != NULL)
-		sale_param(&params, SALE_PARAM_BUYER, PointerGetDatum(buyer));
-	sale_param(&params, SALE_PARAM_ROLE,
-			   CStringGetTextDatum(GetUserNameFromId(GetUserId(), false)));
-	sale_param(&params, SALE_PARAM_TIME, TimestampTzGetDatum(now));
-	sale_param(&params, SALE_PARAM_SETTLED, TimestampTzGetDatum(now));
+	if (!ret->restock)
+		sale_param(&params, SALE_PARAM_DISCARDED, Int64GetDatum(ret->qty));
 	sale_param(&params, SALE_PARAM_RETURN_OF, PointerGetDatum(ret->sale_id));
 	sales_insert(cart, SALE_INSERT, &params, 1);
 }

@@ -13,7 +13,9 @@
 extern char *relation_literal(Oid relid);
 extern char *relation_name(Oid relid);
 extern char *collation_name(Oid collation);
+extern Oid	relation_find_index(Relation rel, bool (*fits) (Relation index));
 extern void run_ddl(const char *sql);
+extern void relation_check_owned(Relation rel);
 extern Relation relation_open_owned(Oid relid, LOCKMODE lockmode);
 
 #pragma GCC visibility pop

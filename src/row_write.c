@@ -152,8 +152,8 @@ store(Cart *cart, RowLine *row, TupleTableSlot *slot, CommandId cid, bool wait,
 		EState	   *estate = executor_state(cart);
 
 		ResetPerTupleExprContext(estate);
-		*recheck_indexes = compat_insert_index_tuples(state->rri, slot, estate,
-													  update_indexes);
+		*recheck_indexes = compat_insert_index_tuples(state->rri, slot, estate, true,
+													  compat_only_summarizing(update_indexes));
 	}
 	return result;
 }

@@ -16,7 +16,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/objectaddress.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -29,6 +28,7 @@
 #include "cart.h"
 #include "hold.h"
 #include "outcome.h"
+#include "relation.h"
 #include "sale.h"
 #include "wait.h"
 
@@ -636,10 +636,7 @@ sale_forget(Cart *cart, TimestampTz before, int64 max, bool forget_limits)
 	int64		n;
 
 	open_cart(cart, VERB_EXPIRE);
-	if (!owns_relation(cart->table.st->relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER,
-					   get_relkind_objtype(cart->table.rel->rd_rel->relkind),
-					   RelationGetRelationName(cart->table.rel));
+	relation_check_owned(cart->table.rel);
 	sale_params_init(&params);
 	sale_param(&params, SALE_PARAM_TIME, TimestampTzGetDatum(before));
 	sale_param(&params, SALE_PARAM_LIMITED,

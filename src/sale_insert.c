@@ -12,7 +12,6 @@
 #include "access/tableam.h"
 #include "access/transam.h"
 #include "access/xact.h"
-#include "catalog/index.h"
 #include "executor/executor.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -95,22 +94,16 @@ sale_insert_is_plain(Relation rel, KeyType *kt, const SaleColumn *columns)
 }
 
 static void
-fill_slot(TupleTableSlot *slot, const SaleColumn *columns, SaleParams *params)
+fill_slot(TupleTableSlot *slot, SaleTable *table, SaleParams *params)
 {
-	TupleDesc	desc = slot->tts_tupleDescriptor;
-
-	ExecClearTuple(slot);
-	for (int i = 0; i < desc->natts; i++)
+	ExecStoreAllNullTuple(slot);
+	for (int i = 0; i < N_SALE_PARAMS; i++)
 	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-		const SaleColumn *column = att->attisdropped ? NULL :
-			find_column(columns, NameStr(att->attname));
-
-		slot->tts_isnull[i] = column == NULL || params->nulls[column->param] == 'n';
-		slot->tts_values[i] = column == NULL ? (Datum) 0 :
-			params->values[column->param];
+		if (table->attnos[i] == InvalidAttrNumber || params->nulls[i] == 'n')
+			continue;
+		slot->tts_values[table->attnos[i] - 1] = params->values[i];
+		slot->tts_isnull[table->attnos[i] - 1] = false;
 	}
-	ExecStoreVirtualTuple(slot);
 }
 
 /*
@@ -118,7 +111,7 @@ fill_slot(TupleTableSlot *slot, const SaleColumn *columns, SaleParams *params)
  * is locked.
  */
 void
-sale_insert(Oid relid, const SaleColumn *columns, SaleParams *params, int nrows)
+sale_insert(Oid relid, SaleTable *table, SaleParams *params, int nrows)
 {
 	Relation	rel = table_open(relid, NoLock);
 	EState	   *estate = CreateExecutorState();
@@ -130,10 +123,10 @@ sale_insert(Oid relid, const SaleColumn *columns, SaleParams *params, int nrows)
 	ExecOpenIndices(rri, false);
 	for (int i = 0; i < nrows; i++)
 	{
-		fill_slot(slot, columns, &params[i]);
+		fill_slot(slot, table, &params[i]);
 		ResetPerTupleExprContext(estate);
 		table_tuple_insert(rel, slot, GetCurrentCommandId(true), 0, NULL);
-		compat_insert_new_index_tuples(rri, slot, estate);
+		(void) compat_insert_index_tuples(rri, slot, estate, false, false);
 	}
 	ExecCloseIndices(rri);
 	ExecDropSingleTupleTableSlot(slot);

@@ -100,15 +100,16 @@ const SaleColumn hold_columns[] = {
 	" " a ".state OPERATOR(pg_catalog.=) 'sold'::pg_catalog.text AND" \
 	" " a ".qty OPERATOR(pg_catalog.-) " a ".released OPERATOR(pg_catalog.>) " a ".returned)"
 
+#define LINE_COLUMNS "s.line, s.product_id, s.qty, s.state, s.released, s.remaining," \
+	" s.hold_for, s.buyer, s.returned, s.discarded, s.return_of"
+
 static const char *const sale_plans[] = {
 	[SALE_LOOK] =
-	"SELECT s.line, s.product_id, s.qty, s.state, s.released, s.remaining,"
-	" s.hold_for, s.buyer, s.returned, s.discarded, s.return_of, " UNITS ", h.expires_at"
+	"SELECT " LINE_COLUMNS ", " UNITS ", h.expires_at"
 	" FROM %s AS s LEFT JOIN %h AS h ON " SAME_LINE("h", "s")
 	" WHERE s." THE_SALE " ORDER BY s.line",
 	[SALE_LOCK] =
-	"SELECT s.line, s.product_id, s.qty, s.state, s.released, s.remaining,"
-	" s.hold_for, s.buyer, s.returned, s.discarded, s.return_of"
+	"SELECT " LINE_COLUMNS
 	" FROM %s AS s WHERE s." THE_SALE " ORDER BY s.line FOR NO KEY UPDATE",
 	[SALE_LOCK_HOLDS] =
 	"SELECT h.line, h.qty, h.expires_at FROM %h AS h WHERE h." THE_SALE
@@ -193,46 +194,25 @@ static const char *const sale_plans[] = {
  * Is it a valid, immediate, unique index on (sale_id, line)?
  */
 static bool
-is_line_index(Relation index, AttrNumber sale_id, AttrNumber line)
+is_line_index(Relation index)
 {
 	Form_pg_index form = index->rd_index;
 
 	return form->indisunique && form->indisvalid && form->indimmediate &&
-		form->indnkeyatts == 2 && form->indkey.values[0] == sale_id &&
-		form->indkey.values[1] == line &&
+		form->indnkeyatts == 2 &&
+		form->indkey.values[0] == get_attnum(form->indrelid, "sale_id") &&
+		form->indkey.values[1] == get_attnum(form->indrelid, "line") &&
 		index->rd_rel->relam == BTREE_AM_OID &&
 		index->rd_indcollation[0] == C_COLLATION_OID &&
 		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
-}
-
-static Oid
-find_line_index(Relation rel)
-{
-	AttrNumber	sale_id = get_attnum(RelationGetRelid(rel), "sale_id");
-	AttrNumber	line = get_attnum(RelationGetRelid(rel), "line");
-	List	   *indexes = RelationGetIndexList(rel);
-	ListCell   *lc;
-	Oid			result = InvalidOid;
-
-	foreach(lc, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-
-		if (is_line_index(index, sale_id, line))
-			result = RelationGetRelid(index);
-		index_close(index, AccessShareLock);
-	}
-	list_free(indexes);
-	return result;
 }
 
 /*
  * The product's key must be of the same type, and mean the same by "equal".
  */
 static bool
-column_fits(StockTable *st, Relation rel, const SaleColumn *column)
+column_fits(StockTable *st, Relation rel, const SaleColumn *column, AttrNumber attno)
 {
-	AttrNumber	attno = get_attnum(RelationGetRelid(rel), column->name);
 	Form_pg_attribute att;
 
 	if (attno <= 0)
@@ -274,7 +254,10 @@ sales_misfit(StockTable *st, Oid relid, const SaleColumn *columns, Oid owner,
 		result = pstrdup("is unlogged, and the stock table is not");
 	for (const SaleColumn *column = columns; column->name && !result; column++)
 	{
-		if (!column_fits(st, rel, column))
+		AttrNumber	attno = get_attnum(relid, column->name);
+
+		table->attnos[column->param] = attno;
+		if (!column_fits(st, rel, column, attno))
 			result = psprintf("has no column \"%s\" of type %s", column->name,
 							  OidIsValid(column->type) ?
 							  psprintf("%s%s", format_type_be(column->type),
@@ -285,7 +268,7 @@ sales_misfit(StockTable *st, Oid relid, const SaleColumn *columns, Oid owner,
 	}
 	if (result == NULL)
 	{
-		table->index = find_line_index(rel);
+		table->index = relation_find_index(rel, is_line_index);
 		table->is_plain = sale_insert_is_plain(rel, &st->key_type, columns);
 		if (!OidIsValid(table->index))
 			result = pstrdup("has no unique index on (sale_id, line)");
@@ -332,7 +315,7 @@ sales_open(Cart *cart)
 {
 	StockTable *st = cart->table.st;
 	LOCKMODE	lockmode = cart->table.lockmode;
-	SaleTables	tables;
+	SaleTables	tables = {0};
 
 	if (!sales_kept(cart))
 		ereport(ERROR,
@@ -567,7 +550,8 @@ sales_insert(Cart *cart, SalePlan plan, SaleParams *params, int nrows)
 	if (plan == SALE_INSERT ? st->sales->sale.is_plain : st->sales->hold.is_plain)
 	{
 		sale_insert(plan == SALE_INSERT ? st->sale_table : st->hold_table,
-					plan == SALE_INSERT ? sale_columns : hold_columns, params, nrows);
+					plan == SALE_INSERT ? &st->sales->sale : &st->sales->hold,
+					params, nrows);
 		return;
 	}
 	sales_begin(&context, cart);

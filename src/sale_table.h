@@ -96,6 +96,8 @@ typedef struct SaleTable
 {
 	Oid			index;			/* of (sale_id, line) */
 	bool		is_plain;		/* see sale_insert_is_plain() */
+	AttrNumber	attnos[N_SALE_PARAMS];	/* of the column that gets a
+										 * parameter; 0 if none does */
 } SaleTable;
 
 typedef struct SaleTables
@@ -138,8 +140,7 @@ extern Datum sales_key(uint64 row, int column, KeyType *kt);
 /* sale_insert.c */
 extern bool sale_insert_is_plain(Relation rel, KeyType *kt,
 								 const SaleColumn *columns);
-extern void sale_insert(Oid relid, const SaleColumn *columns, SaleParams *params,
-						int nrows);
+extern void sale_insert(Oid relid, SaleTable *table, SaleParams *params, int nrows);
 
 #pragma GCC visibility pop
 

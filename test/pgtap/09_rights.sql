@@ -7,20 +7,6 @@ CREATE ROLE owner_of_shop;
 CREATE ROLE clerk;
 ALTER TABLE shop_product OWNER TO owner_of_shop;
 
--- What a role gets from a query, or the SQLSTATE that it gets instead
-CREATE FUNCTION as_role(who name, query text) RETURNS text
-LANGUAGE plpgsql AS $$
-DECLARE
-    answer text;
-BEGIN
-    EXECUTE format('SET LOCAL ROLE %I', who);
-    EXECUTE query INTO answer;
-    RESET ROLE;
-    RETURN answer;
-EXCEPTION WHEN OTHERS THEN
-    RETURN SQLSTATE;
-END $$;
-
 SELECT is(as_role('owner_of_shop', 'SELECT purchase(1, 1)'), '9', 'the owner sells');
 SELECT is(as_role('clerk', 'SELECT purchase(1, 1)'), '42501', 'others need rights');
 SELECT is(as_role('clerk', 'SELECT purchase(99, 1)'), '42501',

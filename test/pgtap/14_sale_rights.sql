@@ -11,21 +11,12 @@ SET LOCAL search_path = public, store;
 SELECT purchase_attach('shop_product');
 ALTER TABLE shop_product OWNER TO owner_of_shop;
 
--- What a role gets from a query, or the SQLSTATE that it gets instead
-CREATE FUNCTION as_role(who name, query text, path text DEFAULT NULL) RETURNS text
+-- The same with a search_path of the role's own
+CREATE FUNCTION as_role(who name, query text, path text) RETURNS text
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-DECLARE
-    answer text;
 BEGIN
-    EXECUTE format('SET LOCAL ROLE %I', who);
-    IF path IS NOT NULL THEN
-        PERFORM set_config('search_path', path, true);
-    END IF;
-    EXECUTE query INTO answer;
-    RESET ROLE;
-    RETURN answer;
-EXCEPTION WHEN OTHERS THEN
-    RETURN SQLSTATE;
+    PERFORM set_config('search_path', path, true);
+    RETURN public.as_role(who, query);
 END $$;
 
 -- To make the tables is for the stock table's owner.

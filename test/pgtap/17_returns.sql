@@ -146,17 +146,6 @@ GRANT SELECT, UPDATE (stock) ON shop_product TO clerk;
 GRANT SELECT ON shop_product TO visitor;
 UPDATE shop_product SET stock = 10;
 SELECT purchase_cart(ARRAY[1, 2], ARRAY[2, 2], sale_id => 'rights');
-CREATE FUNCTION as_role(who name, query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    answer text;
-BEGIN
-    EXECUTE format('SET LOCAL ROLE %I', who);
-    EXECUTE query INTO answer;
-    RESET ROLE;
-    RETURN answer;
-EXCEPTION WHEN OTHERS THEN
-    RETURN SQLSTATE;
-END $$;
 SELECT is(as_role('visitor', $$ SELECT purchase_return('rights') $$), '42501', 'who may not sell can''t take back');
 SELECT is(as_role('visitor', $$ SELECT purchase_return('rights', restock => false) $$), '42501', 'nor without the stock');
 SELECT is(as_role('clerk', $$ SELECT purchase_return('rights', 1, 1, 'rights-1') $$), '1', 'who may sell can');
