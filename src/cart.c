@@ -302,6 +302,38 @@ judge_limit(Cart *cart, Line *line, bool locked)
 		line->to_free = Max(excess, 0);
 }
 
+/* Sales that this session has made, rolled back or not. */
+static uint64 nsales = 0;
+
+/*
+ * The lines of a sale were judged before the first was written.  If a trigger has sold
+ * something meanwhile, count again, now that all is recorded.
+ */
+void
+cart_judge_limits_again(Cart *cart)
+{
+	if (nsales <= cart->nsales + 1 || cart->sale->buyer == NULL)
+		return;
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
+	{
+		int64		lapsed;
+
+		if (cart->table.st->limit_attno == InvalidAttrNumber || line->limit < 0)
+			continue;
+		hold_count_bought(cart, line, &lapsed);
+		if (line->bought > line->limit)
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+					 errmsg("limit per buyer of product %s exceeded", cart_line_name(cart, line)),
+					 errdetail("A trigger has sold to buyer \"%s\" in the middle of this sale.",
+							   key_clip(text_to_cstring(cart->sale->buyer))),
+					 errtablecol(cart->table.rel, cart->table.st->limit_attno)));
+	}
+	PopActiveSnapshot();
+}
+
 /*
  * What a line's stock means for it.
  */
@@ -788,7 +820,8 @@ cart_open(Cart *cart)
 	else
 		prevent_if_read_only(cart);
 	stock_table_open(&cart->table, cart->self, cart->stock_table,
-					 cart->verb != VERB_READ);
+					 cart->verb == VERB_READ ? USE_READ :
+					 cart->verb == VERB_SELL ? USE_SELL : USE_WRITE);
 	cart->engine = engine_choose(&cart->table);
 	cart->lock_wait = cart->patience == PATIENCE_NONE ? 0 :
 		cart->patience == PATIENCE_UNBOUNDED ? -1 :
@@ -848,7 +881,11 @@ run_claimed(Cart *cart, ClaimResult claim)
 		 * looked
 		 */
 		if (worst_line(cart)->outcome == OUTCOME_SOLD)
+		{
+			nsales++;
 			record_store(cart);
+			cart_judge_limits_again(cart);
+		}
 		else if (IsolationIsSerializable())
 			(void) record_exists(cart);
 	}
@@ -871,6 +908,9 @@ cart_run(Cart *cart)
 	Outcome		outcome;
 
 	prepare_lines(cart);
+	if (cart->verb == VERB_SELL && cart->table.st->limit_misfit != NULL)
+		raise_limit_misfit(cart->table.st, cart->table.rel);
+	cart->nsales = nsales;
 	do
 	{
 		if (recorded)
@@ -883,7 +923,10 @@ cart_run(Cart *cart)
 	if (recorded)
 		run_claimed(cart, claim);
 	else
+	{
 		run_lines(cart);
+		nsales++;
+	}
 	outcome = worst_line(cart)->outcome;
 	if (cart->verb == VERB_READ || outcome > OUTCOME_SOLD)
 	{

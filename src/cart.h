@@ -13,6 +13,7 @@ extern void cart_open(Cart *cart);
 extern Outcome cart_run(Cart *cart);
 extern bool cart_is_under_row_security(Cart *cart);
 extern void cart_check_policies(Cart *cart);
+extern void cart_judge_limits_again(Cart *cart);
 extern char *cart_line_name(Cart *cart, Line *line);
 extern char *cart_detail(Cart *cart);
 pg_noreturn extern void cart_raise(Cart *cart);

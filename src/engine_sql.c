@@ -48,8 +48,19 @@ enum
 	PLAN_TAKE,
 	PLAN_ADD,
 	PLAN_SET,
-	N_PLANS
+	N_PLANS,
+
+	/* who sells reads the limit per buyer with the stock, by plans of his own */
+	WITH_LIMIT = N_PLANS,
+	N_ALL_PLANS = WITH_LIMIT + PLAN_LOCK_WAIT + 1
 };
+
+static bool
+reads_limit(Cart *cart)
+{
+	return cart->verb == VERB_SELL &&
+		cart->table.st->limit_attno != InvalidAttrNumber;
+}
 
 static char *
 plan_text(Cart *cart, int plan)
@@ -78,7 +89,7 @@ plan_text(Cart *cart, int plan)
 	{
 		appendStringInfo(&sql,
 						 "SELECT t.%s::pg_catalog.int8%s FROM %s AS t WHERE %s",
-						 stock, st->limit_attno == InvalidAttrNumber ? "" :
+						 stock, !reads_limit(cart) ? "" :
 						 psprintf(", t.%s::pg_catalog.int8",
 								  quote_identifier(st->limit_column)),
 						 table, condition);
@@ -105,10 +116,11 @@ get_plan(Cart *cart, int plan)
 {
 	PlanSet    *set = cart->table.st->sql_plans;
 	Oid			types[2] = {cart->table.st->key_type.type, INT8OID};
+	int			n = plan <= PLAN_LOCK_WAIT && reads_limit(cart) ? WITH_LIMIT + plan : plan;
 
-	if (set->plans[plan] != NULL)
-		return set->plans[plan];
-	return plans_add(set, plan, plan_text(cart, plan),
+	if (set->plans[n] != NULL)
+		return set->plans[n];
+	return plans_add(set, n, plan_text(cart, plan),
 					 plan < PLAN_TAKE ? 1 : 2, types);
 }
 
@@ -142,7 +154,7 @@ run_plan(Cart *cart, Line *line, int plan, int64 *stock, bool *isnull)
 	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
 						  isnull);
 	*stock = *isnull ? 0 : DatumGetInt64(value);
-	if (plan < PLAN_TAKE && cart->table.st->limit_attno != InvalidAttrNumber)
+	if (plan <= PLAN_LOCK_WAIT && reads_limit(cart))
 	{
 		bool		unlimited;
 
@@ -171,7 +183,7 @@ sql_open(Cart *cart)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	if (!plans_are_valid(st->sql_plans))
-		st->sql_plans = plans_renew(st->sql_plans, N_PLANS, st->cxt);
+		st->sql_plans = plans_renew(st->sql_plans, N_ALL_PLANS, st->cxt);
 }
 
 static LookResult

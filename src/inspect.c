@@ -677,32 +677,56 @@ inspect_limit_column(Relation rel, StockTable *st, const char *name, Misfit *why
 		return misfit(why, ERRCODE_DATATYPE_MISMATCH,
 					  psprintf("limit column \"%s\" is of type %s", name,
 							   format_type_be(att->atttypid)), NULL);
+	if (att->attnum == st->stock_attno || att->attnum == st->key_attno)
+		return misfit(why, ERRCODE_INVALID_PARAMETER_VALUE,
+					  psprintf("limit column \"%s\" is the %s column", name,
+							   att->attnum == st->stock_attno ? "stock" : "key"), NULL);
 	/* from 18 on; not in the row, so that the row engine would see no limit */
 	if (att->attgenerated == 'v')
 		return misfit(why, ERRCODE_DATATYPE_MISMATCH,
 					  psprintf("limit column \"%s\" is virtual", name), NULL);
 	oldcxt = MemoryContextSwitchTo(st->cxt);
-	st->limit_column = pstrdup(name);
 	st->limit_attno = att->attnum;
 	st->limit_type = getBaseType(att->atttypid);
-	st->selected_cols = bms_add_member(st->selected_cols, att->attnum -
-									   FirstLowInvalidHeapAttributeNumber);
+	st->selected_cols_to_sell = bms_add_member(bms_copy(st->selected_cols), att->attnum -
+											   FirstLowInvalidHeapAttributeNumber);
 	MemoryContextSwitchTo(oldcxt);
 	return true;
 }
 
-pg_noreturn static void raise_no_longer_fits(Relation rel, Misfit *why, const char *hint);
-
-static void
-raise_no_longer_fits(Relation rel, Misfit *why, const char *hint)
+void
+raise_no_longer_fits(Relation rel, const char *detail, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("stock table \"%s\" no longer fits its registration",
 					RelationGetRelationName(rel)),
-			 errdetail_internal("%s", why->detail),
+			 errdetail_internal("%s", detail),
 			 errhint("%s", hint),
 			 errtable(rel)));
+}
+
+/*
+ * The limits are not what they were.  This is no reason not to give stock back.
+ */
+void
+raise_limit_misfit(StockTable *st, Relation rel)
+{
+	raise_no_longer_fits(rel, st->limit_misfit,
+						 psprintf("Name another, or none: SELECT purchase_keep_sales(%s, limit_column => '');",
+								  relation_literal(st->relid)));
+}
+
+static void
+find_limit_column(Relation rel, StockTable *st, const char *name)
+{
+	Misfit		why = {.more_args = ""};
+
+	st->limit_column = MemoryContextStrdup(st->cxt, name);
+	if (inspect_limit_column(rel, st, name, &why))
+		return;
+	st->limit_misfit = MemoryContextStrdup(st->cxt, why.detail);
+	st->selected_cols_to_sell = st->selected_cols;
 }
 
 /*
@@ -717,17 +741,14 @@ inspect_registered(Oid self, Relation rel, Registration *registration)
 	const char *literal = relation_literal(RelationGetRelid(rel));
 
 	if (st == NULL)
-		raise_no_longer_fits(rel, &why,
+		raise_no_longer_fits(rel, why.detail,
 							 psprintf("Attach it again, SELECT purchase_attach(%s, ...), or give it up: SELECT purchase_detach(%s);",
 									  literal, literal));
 	st->lock_wait = registration->lock_wait;
 	st->sale_table = registration->sale_table;
 	st->hold_table = registration->hold_table;
-	if (registration->limit_column != NULL &&
-		!inspect_limit_column(rel, st, registration->limit_column, &why))
-		raise_no_longer_fits(rel, &why,
-							 psprintf("Name another, or none: SELECT purchase_keep_sales(%s, limit_column => '');",
-									  literal));
+	if (registration->limit_column != NULL)
+		find_limit_column(rel, st, registration->limit_column);
 	st->early_release = Min(registration->early_release,
 							early_release_around(self, st));
 	return st;

@@ -58,8 +58,9 @@ typedef struct StockTable
 								 * is generated from it: to write it takes a
 								 * stronger lock */
 
-	Bitmapset  *selected_cols;	/* {key, stock} and {stock}, with the offset */
-	Bitmapset  *updated_cols;	/* of FirstLowInvalidHeapAttributeNumber */
+	Bitmapset  *selected_cols;	/* {key, stock}, {key, stock, limit} and */
+	Bitmapset  *selected_cols_to_sell;	/* {stock}, with the offset of */
+	Bitmapset  *updated_cols;	/* FirstLowInvalidHeapAttributeNumber */
 
 	/*
 	 * Where the guard would stand: the table itself, or the one that a view
@@ -77,9 +78,11 @@ typedef struct StockTable
 	EarlyRelease early_release; /* the most that the owner allows */
 	Oid			sale_table;		/* InvalidOid: it keeps no sales */
 	Oid			hold_table;
-	AttrNumber	limit_attno;	/* how many one buyer may have; 0: no limits */
+	char	   *limit_column;	/* how many one buyer may have; NULL: no
+								 * limits */
+	char	   *limit_misfit;	/* why it can't say so any more */
+	AttrNumber	limit_attno;	/* 0 then, too */
 	Oid			limit_type;		/* as stock_type */
-	char	   *limit_column;
 	uint32		sql_reasons;	/* SQL_REASON()s of the table */
 
 	/* What each engine knows of it, when it has first served it. */
@@ -108,6 +111,9 @@ extern bool inspect_limit_column(Relation rel, StockTable *st, const char *name,
 								 Misfit *why);
 extern StockTable *inspect_registered(Oid self, Relation rel,
 									  Registration *registration);
+pg_noreturn extern void raise_no_longer_fits(Relation rel, const char *detail,
+											 const char *hint);
+pg_noreturn extern void raise_limit_misfit(StockTable *st, Relation rel);
 
 #pragma GCC visibility pop
 

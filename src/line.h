@@ -79,6 +79,7 @@ typedef struct Cart
 
 	/* how far it has come */
 	int			lock_wait;		/* ms; 0 = NOWAIT, -1 = no bound of ours */
+	uint64		nsales;			/* that the session had made before */
 	Line	   *waiting;		/* line whose lock is being waited for */
 } Cart;
 

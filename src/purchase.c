@@ -242,7 +242,7 @@ sale_from_args(Cart *cart, Sale *sale, FunctionCallInfo fcinfo, int n)
 	if (!PG_ARGISNULL(n + 1))
 		sale->hold_for = require_hold_for(fcinfo, n + 1);
 	if (!PG_ARGISNULL(n + 2))
-		sale->buyer = PG_GETARG_TEXT_P(n + 2);
+		sale->buyer = get_id(fcinfo, n + 2, "buyer", NULL);
 	sale->is_new = true;
 	cart->sale = sale;
 }
@@ -672,8 +672,8 @@ purchase_return(PG_FUNCTION_ARGS)
  *
  * Take back a part of what was sold; returns the units, and does nothing if that was done
  * with the same return_id before.  Raises SK101, SK104 for more than was sold and not yet
- * returned, SK201 for a return_id of another return or sale, and 22023 for a product that
- * the sale does not have.
+ * returned, or for a product that the sale does not have, SK201 for a return_id of another
+ * return or sale.
  */
 static Datum
 return_part(FunctionCallInfo fcinfo, Oid product_type)

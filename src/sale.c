@@ -176,6 +176,7 @@ sale_confirm(Cart *cart)
 	}
 	if (!done && !is_in_state(&record, SALE_SOLD))
 		raise_sale_settled(cart, SALE_RELEASED);
+	cart_judge_limits_again(cart);
 	cart_close(cart);
 	return done;
 }
@@ -277,23 +278,23 @@ sale_release(Cart *cart)
 	return units;
 }
 
-pg_noreturn static void raise_not_part(Cart *cart);
+pg_noreturn static void raise_not_part(Cart *cart, int sqlerrcode);
 
 static void
-raise_not_part(Cart *cart)
+raise_not_part(Cart *cart, int sqlerrcode)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			(errcode(sqlerrcode),
 			 errmsg("product %s is not part of sale \"%s\"",
 					cart_line_name(cart, &cart->lines[0]), sale_name(cart->sale)),
 			 errtablecol(cart->table.rel, cart->table.st->key_attno)));
 }
 
 /*
- * The line of a sale that has the product of the cart's only line.
+ * The line of a sale that has the product of the cart's only line; raises if there is none.
  */
 static SaleLine *
-find_line(Cart *cart, Record *record)
+find_line(Cart *cart, Record *record, int sqlerrcode)
 {
 	KeyType    *kt = &cart->table.st->key_type;
 	Datum		key;
@@ -304,7 +305,7 @@ find_line(Cart *cart, Record *record)
 			if (key_equals(kt, record->lines[i].product, key))
 				return &record->lines[i];
 	}
-	raise_not_part(cart);
+	raise_not_part(cart, sqlerrcode);
 }
 
 /*
@@ -320,7 +321,7 @@ sale_release_part(Cart *cart)
 
 	open_sale(cart, VERB_RESTOCK, &record);
 	check_may_sell(cart, NULL);
-	line = find_line(cart, &record);
+	line = find_line(cart, &record, ERRCODE_INVALID_PARAMETER_VALUE);
 	if (line->state == SALE_SOLD)
 		raise_sale_settled(cart, SALE_SOLD);
 	if (line->has_hold && qty > line->units)
@@ -440,7 +441,7 @@ return_part(Cart *cart, Return *ret, Sale *id)
 	bool		is_there = false;
 
 	record_lock(cart, &record);
-	line = find_line(cart, &record);
+	line = find_line(cart, &record, ERRCODE_RETURN_EXCEEDS_SALE);
 	if (ret->qty > sale_line_sold(line))
 		raise_return_exceeds_sale(cart, line, ret->qty);
 	if (ret->restock)
@@ -472,7 +473,7 @@ sale_return_part(Cart *cart, text *return_id, bool restock)
 	check_may_sell(cart, NULL);
 	if (!key_from_product(&cart->table.st->key_type, line->product,
 						  cart->product_type, &ret.product))
-		raise_not_part(cart);
+		raise_not_part(cart, ERRCODE_RETURN_EXCEEDS_SALE);
 	cart->sale = &id;
 	is_new = claim_return(cart, &ret);
 	cart->sale = sale;
@@ -576,7 +577,7 @@ sale_expire(Cart *cart)
 	return nholds;
 }
 
-/* How many old sales are looked for at a time. */
+/* How many old sales are locked at a time. */
 #define FORGET_BATCH 1000
 
 /*
@@ -600,23 +601,37 @@ forget_sale(Cart *cart, SaleParams *params)
 	return true;
 }
 
+/*
+ * Forget those that are found by a plan.
+ */
 static int64
-forget_batch(Cart *cart, SaleParams *params)
+forget_found(Cart *cart, SalePlan plan, SaleParams *params, int64 max)
 {
-	uint64		n = sales_run(cart, SALE_OLD, params, false);
-	SPITupleTable *ids = SPI_tuptable;
+	Portal		portal = sales_cursor(cart, plan, params);
 	int64		nsales = 0;
 
-	for (uint64 i = 0; i < n; i++)
+	for (;;)
 	{
-		bool		isnull;
+		SPITupleTable *ids;
+		uint64		n;
 
-		CHECK_FOR_INTERRUPTS();
-		sale_param(params, SALE_PARAM_ID,
-				   SPI_getbinval(ids->vals[i], ids->tupdesc, 1, &isnull));
-		nsales += forget_sale(cart, params);
+		SPI_cursor_fetch(portal, true, Min(max - nsales, FORGET_BATCH));
+		n = SPI_processed;
+		ids = SPI_tuptable;
+		for (uint64 i = 0; i < n; i++)
+		{
+			bool		isnull;
+
+			CHECK_FOR_INTERRUPTS();
+			sale_param(params, SALE_PARAM_ID,
+					   SPI_getbinval(ids->vals[i], ids->tupdesc, 1, &isnull));
+			nsales += forget_sale(cart, params);
+		}
+		SPI_freetuptable(ids);
+		if (n == 0 || nsales == max)
+			break;
 	}
-	SPI_freetuptable(ids);
+	SPI_cursor_close(portal);
 	return nsales;
 }
 
@@ -632,23 +647,18 @@ sale_forget(Cart *cart, TimestampTz before, int64 max, bool forget_limits)
 {
 	SaleContext context;
 	SaleParams	params;
-	int64		nsales = 0;
-	int64		n;
+	int64		nsales;
 
 	open_cart(cart, VERB_EXPIRE);
 	relation_check_owned(cart->table.rel);
 	sale_params_init(&params);
 	sale_param(&params, SALE_PARAM_TIME, TimestampTzGetDatum(before));
 	sale_param(&params, SALE_PARAM_LIMITED,
-			   BoolGetDatum(cart->table.st->limit_attno != InvalidAttrNumber &&
-							!forget_limits));
+			   BoolGetDatum(cart->table.st->limit_column != NULL && !forget_limits));
 	sales_begin(&context, cart);
-	do
-	{
-		sale_param(&params, SALE_PARAM_QTY, Int64GetDatum(Min(max - nsales, FORGET_BATCH)));
-		n = forget_batch(cart, &params);
-		nsales += n;
-	} while (n > 0 && nsales < max);
+	nsales = forget_found(cart, SALE_OLD, &params, max);
+	if (nsales < max)
+		nsales += forget_found(cart, SALE_OLD_RETURNS, &params, max - nsales);
 	sales_end(&context);
 	cart_close(cart);
 	return nsales;

@@ -167,13 +167,16 @@ static const char *const sale_plans[] = {
 	"SELECT pg_catalog.count(*) FROM %s AS s WHERE"
 	" s.state OPERATOR(pg_catalog.=) 'held'::pg_catalog.text"
 	" AND NOT EXISTS (SELECT FROM %h AS h WHERE " SAME_LINE("h", "s") ")",
-	/* a return goes when its sale is gone */
 	[SALE_OLD] =
 	"SELECT s.sale_id FROM %s AS s WHERE s.line OPERATOR(pg_catalog.=) 1 AND " IS_OLD("s")
-	" AND NOT EXISTS (SELECT FROM %s AS o WHERE o.sale_id OPERATOR(pg_catalog.=) s.return_of)"
+	" AND s.return_of IS NULL"
 	" AND NOT EXISTS (SELECT FROM %s AS o WHERE o.sale_id OPERATOR(pg_catalog.=) s.sale_id"
 	" AND NOT " IS_OLD("o") ")"
-	" LIMIT $4 FOR UPDATE OF s SKIP LOCKED",
+	" FOR UPDATE OF s SKIP LOCKED",
+	[SALE_OLD_RETURNS] =
+	"SELECT s.sale_id FROM %s AS s WHERE " IS_OLD("s") " AND s.return_of IS NOT NULL"
+	" AND NOT EXISTS (SELECT FROM %s AS o WHERE o.sale_id OPERATOR(pg_catalog.=) s.return_of)"
+	" FOR UPDATE OF s SKIP LOCKED",
 	[SALE_LOCK_OLD] =
 	"SELECT FROM %s AS s WHERE s." THE_SALE " AND " IS_OLD("s")
 	" FOR UPDATE SKIP LOCKED",

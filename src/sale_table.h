@@ -35,6 +35,7 @@ typedef enum SalePlan
 	SALE_STRAY_HOLDS,			/* how many hold nothing */
 	SALE_LOST_LINES,			/* how many lines are held by none */
 	SALE_OLD,					/* ids that may be forgotten, locked */
+	SALE_OLD_RETURNS,			/* the same, of returns whose sale is gone */
 	SALE_LOCK_OLD,				/* the lines of one that are old, locked */
 	SALE_COUNT_LINES,			/* all its lines */
 	SALE_FORGET,				/* it */

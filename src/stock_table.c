@@ -227,10 +227,12 @@ user_name(void)
  * its hooks see it.
  */
 static void
-check_rights(OpenTable *table, bool for_update)
+check_rights(OpenTable *table, TableUse use)
 {
 	StockTable *st = table->st;
 	Relation	rel = table->rel;
+	bool		for_update = use != USE_READ;
+	bool		sells = use == USE_SELL && st->limit_column != NULL;
 	Oid			schema = RelationGetNamespace(rel);
 
 	if (may_use_schema(schema, GetUserId()) != ACLCHECK_OK)
@@ -245,7 +247,7 @@ check_rights(OpenTable *table, bool for_update)
 	table->range = make_one_relation(rel, table->lockmode,
 									 for_update ? ACL_SELECT | ACL_UPDATE :
 									 ACL_SELECT,
-									 st->selected_cols,
+									 sells ? st->selected_cols_to_sell : st->selected_cols,
 									 for_update ? st->updated_cols : NULL);
 	if (!has_permissions(table->range))
 		ereport(ERROR,
@@ -257,7 +259,7 @@ check_rights(OpenTable *table, bool for_update)
 				 errhint("Its owner can grant what is missing: GRANT SELECT (%s, %s%s)%s ON %s TO %s;",
 						 quote_identifier(st->key_column),
 						 quote_identifier(st->stock_column),
-						 st->limit_column == NULL ? "" :
+						 !sells ? "" :
 						 psprintf(", %s", quote_identifier(st->limit_column)),
 						 !for_update ? "" :
 						 psprintf(", UPDATE (%s)",
@@ -271,14 +273,14 @@ check_rights(OpenTable *table, bool for_update)
  * locks stay until the end of the transaction, as after an UPDATE.
  */
 void
-stock_table_open(OpenTable *table, Oid self, Oid relid, bool for_update)
+stock_table_open(OpenTable *table, Oid self, Oid relid, TableUse use)
 {
 	cache_init();
-	table->lockmode = for_update ? RowExclusiveLock : AccessShareLock;
+	table->lockmode = use == USE_READ ? AccessShareLock : RowExclusiveLock;
 	table->rel = open_relation(self, relid, table->lockmode);
 	table->st = lookup(self, table->rel);
 	table->index = NULL;
-	check_rights(table, for_update);
+	check_rights(table, use);
 }
 
 /*

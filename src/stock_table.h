@@ -13,6 +13,14 @@
 
 #pragma GCC visibility push(hidden)
 
+/* What a call is going to do with a stock table. */
+typedef enum TableUse
+{
+	USE_READ,
+	USE_WRITE,
+	USE_SELL,					/* to write, and to read limits per buyer */
+} TableUse;
+
 /* A stock table that a call has opened and locked. */
 typedef struct OpenTable
 {
@@ -24,7 +32,7 @@ typedef struct OpenTable
 } OpenTable;
 
 extern void stock_table_open(OpenTable *table, Oid self, Oid relid,
-							 bool for_update);
+							 TableUse use);
 extern bool stock_table_is_current(StockTable *st);
 extern Relation stock_table_index(OpenTable *table);
 extern void stock_table_close(OpenTable *table);

@@ -79,7 +79,7 @@ COMMENT ON FUNCTION purchase_stock_table_engine(regclass) IS
 CREATE VIEW purchase_stock_tables AS
     SELECT r.stock_table, r.key_column, r.stock_column, r.is_default,
            r.lock_wait, r.early_release, r.sale_table, r.hold_table,
-           e.engine, e.reason
+           r.limit_column, e.engine, e.reason
     FROM purchase_registration AS r,
          LATERAL purchase_stock_table_engine(r.stock_table) AS e;
 COMMENT ON VIEW purchase_stock_tables IS

@@ -32,6 +32,7 @@ NAMES = {
     'purchase_wait': '**purchase**, lock_wait = -1',
     'purchase_early_wait': '**purchase**, early release, lock_wait = -1',
     'purchase_id': '**purchase**, with an id',
+    'purchase_limited': '**purchase**, with an id and a limit per buyer',
     'hold_early_wait': '**purchase**, a hold, early release, lock_wait = -1',
     'purchase_try': '**purchase_try**',
     'purchase_try_early': '**purchase_try**, early release',
@@ -72,6 +73,7 @@ BASES = {
     'purchase_wait': 'waiting',
     'purchase_early_wait': 'early, waiting',
     'purchase_id': 'with an id',
+    'purchase_limited': 'limited',
     'hold_early_wait': 'holding, early',
     'purchase_try_early': 'early, not waiting',
 }
@@ -79,7 +81,7 @@ MEANING = """\
 Rates are per second; sold, refused and busy are never mixed. Busy is every answer that asks to try again: 55P03, 40001, or \
 outcome `busy`. All figures are medians over the runs. *purchase is* is how many times as fast as the line's alternative the \
 extension was, the median over alternating pairs of runs and, in brackets, the least and the most; *waiting*, with lock_wait = \
--1, where the alternative waits too; *early*, with early_release = on; *with an id* and *holding*, with what these record. Latencies are those of sales (of refusals where all is sold \
+-1, where the alternative waits too; *early*, with early_release = on; *with an id* and *holding*, with what these record; *limited*, with a limit per buyer. Latencies are those of sales (of refusals where all is sold \
 out), without the attempts that came back busy, and are left out where answers of several kinds would mix. WAL, transaction ids and \
 the server's CPU time are a sale's (a refusal's), all unsuccessful attempts and the server's own background included."""
 
@@ -386,6 +388,8 @@ def goals(directory, groups):
          'early release, order line then sale, of the same with bare UPDATE'),
         ('cold_8_on', 'purchase_id', 'by_hand', 1.0,
          'with an id, of UPDATE and record in one statement, 8 clients'),
+        ('cold_8_on', 'purchase_limited', 'purchase_id', 0.8,
+         'with a limit per buyer, of the same without, 8 clients'),
         ('held_8_on', 'purchase', 'transactions', 1.1,
          'hold and confirm, of two transactions by hand, 8 clients'),
         ('hot_64_slow', 'hold_early_wait', early, 0.7, 'early release, holds, of plain sales, hot'),

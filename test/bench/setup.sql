@@ -19,11 +19,16 @@ INSERT INTO product VALUES (0, 'sold out', 9.99, 0), (-1, 'ticket', 9.99, 0);
 VACUUM ANALYZE product;
 SELECT purchase_attach('product') \g /dev/null
 
--- The same, with sales that have an id; and a table to record them by hand.
+-- The same, with sales that have an id; with limits per buyer; and a table to record
+-- sales by hand.
 CREATE TABLE seat (LIKE product INCLUDING ALL) WITH (fillfactor = 90);
 INSERT INTO seat SELECT * FROM product;
 VACUUM ANALYZE seat;
 SELECT purchase_attach('seat'), purchase_keep_sales('seat') \g /dev/null
+CREATE TABLE scarce (LIKE product INCLUDING ALL, per_buyer integer) WITH (fillfactor = 90);
+INSERT INTO scarce SELECT *, 10 FROM product;
+VACUUM ANALYZE scarce;
+SELECT purchase_attach('scarce'), purchase_keep_sales('scarce', limit_column => 'per_buyer') \g /dev/null
 CREATE TABLE seat_by_hand (LIKE seat_sale INCLUDING ALL) WITH (fillfactor = 80);
 
 -- What the clients of a run were told.

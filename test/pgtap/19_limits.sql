@@ -90,6 +90,45 @@ SELECT lapse();
 SELECT is(purchase(1, 4, sale_id => 'p', buyer => 'oda'), 1::bigint, 'both at once: for the stock and for the limit');
 SELECT is(sale('o'), '4 of 1 expired', 'his own is taken before those of others');
 
+-- A trigger that sells in the middle of a sale is seen, too.
+UPDATE shop_product SET stock = 50 WHERE id = 1;
+CREATE TABLE gift (sale_id text, qty int);
+CREATE FUNCTION give() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    gift record;
+BEGIN
+    DELETE FROM public.gift RETURNING * INTO gift;
+    IF FOUND THEN
+        PERFORM public.purchase(1, gift.qty, sale_id => gift.sale_id, buyer => 'gus');
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER give AFTER UPDATE ON shop_product FOR EACH ROW EXECUTE FUNCTION give();
+INSERT INTO gift VALUES ('gift', 2);
+SELECT is((code, message, detail, place)::text, ('09000', 'limit per buyer of product 1 exceeded',
+    'A trigger has sold to buyer "gus" in the middle of this sale.', 'shop_product.per_buyer')::text, 'more than he may have')
+FROM error_of($$ SELECT purchase(1, 3, sale_id => 'r', buyer => 'gus') $$);
+SELECT lives_ok($$ SELECT purchase(1, 2, sale_id => 'r', buyer => 'gus') $$, 'what he may have');
+SELECT is(concat_ws('; ', sale('r'), sale('gift')), '2 of 1 sold; 2 of 1 sold', 'both');
+SELECT purchase_return('r'), purchase_return('gift');
+SELECT purchase(1, 3, sale_id => 's', buyer => 'gus', hold_for => '1 hour');
+SELECT lapse();
+SELECT purchase_expire();
+INSERT INTO gift VALUES ('gift-2', 2);
+SELECT refuses($$ SELECT purchase_confirm('s') $$, '09000', 'a late confirm');
+DROP TRIGGER give ON shop_product;
+CREATE TRIGGER give BEFORE INSERT ON shop_product_sale FOR EACH STATEMENT EXECUTE FUNCTION give();
+UPDATE gift SET sale_id = 'gift-3';
+SELECT refuses($$ SELECT purchase(1, 3, sale_id => 't', buyer => 'gus') $$, '09000', 'a trigger of the sale table');
+DELETE FROM gift;
+SELECT lives_ok($$ SELECT purchase(1, 3, sale_id => 't', buyer => 'gus') $$, 'which does nothing');
+DROP TRIGGER give ON shop_product_sale;
+
+-- Who buys
+SELECT is((code, message, detail)::text, ('22023', 'buyer must not be longer than 255 bytes', 'It has 256 bytes.')::text, 'an index has to bear it')
+FROM error_of($$ SELECT purchase(1, 1, sale_id => 'u', buyer => repeat('x', 256)) $$);
+SELECT lives_ok($$ SELECT purchase(1, 1, sale_id => 'u', buyer => repeat('x', 255)) $$, 'a long name');
+
 -- At any isolation level, by the sql engine, too, and with a lowered limit
 SELECT is(current_setting('transaction_isolation'), 'read committed', 'so far');
 UPDATE shop_product SET per_buyer = 1, stock = 50 WHERE id = 1;
@@ -112,7 +151,9 @@ SELECT lives_ok($$ SELECT purchase(1, 4, sale_id => 'new', buyer => 'ann') $$, '
 -- The column
 SELECT is((code, message, hint)::text, (c, m, 'Name a smallint, integer or bigint column, or none: SELECT purchase_keep_sales(''public.shop_product'', limit_column => '''');')::text, m)
 FROM (VALUES ('nothing', '42703', 'table "shop_product" has no column "nothing"'),
-    ('name', '42804', 'limit column "name" is of type character varying')) AS t (name, c, m),
+    ('name', '42804', 'limit column "name" is of type character varying'),
+    ('stock', '22023', 'limit column "stock" is the stock column'),
+    ('id', '22023', 'limit column "id" is the key column')) AS t (name, c, m),
     error_of(format('SELECT purchase_keep_sales(''shop_product'', limit_column => %L)', name));
 SELECT current_setting('server_version_num')::int >= 180000 AS has_virtual \gset
 \if :has_virtual
@@ -126,6 +167,8 @@ SELECT purchase_keep_sales('shop_product', limit_column => 'per_buyer');
 CREATE ROLE clerk;
 GRANT SELECT (id, stock), UPDATE (stock) ON shop_product TO clerk;
 SET LOCAL ROLE clerk;
+SELECT lives_ok('SELECT purchase_' || call, 'who does not sell need not read it: ' || call)
+FROM unnest(ARRAY['available(1)', 'restock(1, 1)', 'set_stock(1, 50)', 'expire()']) AS call;
 SELECT is((code, hint)::text, ('42501', 'Its owner can grant what is missing: GRANT SELECT (id, stock, per_buyer), UPDATE (stock) ON public.shop_product TO clerk;')::text,
     'who sells must be allowed to read it')
 FROM error_of($$ SELECT purchase(1, 1, sale_id => 'clerk', buyer => 'zoe') $$);
@@ -137,7 +180,13 @@ RESET ROLE;
 DROP INDEX shop_product_sale_buyer_product_id_idx;
 SELECT is(remedy, 'CREATE INDEX ON public.shop_product_sale (buyer, product_id);', 'the doctor misses the index')
 FROM purchase_check('shop_product') WHERE finding LIKE 'no index % finds what a buyer has%';
+SELECT purchase(1, 1, sale_id => 'z-1', buyer => 'zoe', hold_for => '1 hour'), purchase(1, 1, sale_id => 'z-2', buyer => 'zoe', hold_for => '1 hour');
+UPDATE shop_product_sale SET created_at = 'epoch', settled_at = 'epoch' WHERE sale_id = 'clerk';
 ALTER TABLE shop_product RENAME per_buyer TO max_each;
+SELECT lives_ok('SELECT purchase_' || call, 'what is not to sell goes on: ' || call)
+FROM unnest(ARRAY['available(1)', 'restock(1, 1)', 'set_stock(1, 50)', 'confirm(''z-1'')', 'return(''z-1'')', 'extend(''z-2'', ''2 hours'')',
+    'release(''z-2'')', 'expire()', 'forget(''1 day'')']) AS call;
+SELECT is(sale('clerk'), '1 of 1 sold', 'and nothing is forgotten that may count again');
 SELECT refuses($$ SELECT purchase(2, 1) $$, '55000', 'a limit column that is gone must not mean that there is no limit');
 SELECT is(hint, 'Name another, or none: SELECT purchase_keep_sales(''shop_product'', limit_column => '''');', 'the hint says what to do')
 FROM error_of($$ SELECT purchase(2, 1) $$);
