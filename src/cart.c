@@ -297,7 +297,10 @@ judge_limit(Cart *cart, Line *line, bool locked)
 		excess = PG_INT64_MAX;
 	excess -= line->limit;
 	if (excess > lapsed)
+	{
 		line->outcome = OUTCOME_BUYER_LIMIT_EXCEEDED;
+		line->bought -= lapsed;
+	}
 	else
 		line->to_free = Max(excess, 0);
 }

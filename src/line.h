@@ -47,7 +47,8 @@ typedef struct Line
 	int64		stock;			/* as last read; not if busy or not found */
 	bool		stock_isnull;
 	int64		limit;			/* of one buyer, read with it; -1 for none */
-	int64		bought;			/* what this one has, if there is a limit */
+	int64		bought;			/* what this one has, if there is a limit;
+								 * once refused, without what he would give up */
 	int64		to_free;		/* of that, units of his own lapsed holds that
 								 * are to be taken first */
 	int64		lapsed;			/* units of lapsed holds, counted if the stock

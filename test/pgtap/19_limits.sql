@@ -72,10 +72,13 @@ SELECT refuses($$ SELECT purchase(1, 1, sale_id => 'i', buyer => 'fay') $$, 'SK0
 -- His own lapsed holds he gives up first.
 SELECT purchase(1, 3, sale_id => 'l', buyer => 'lea', hold_for => '1 hour'), purchase(1, 1, sale_id => 'l-2', buyer => 'lea', hold_for => '1 hour');
 SELECT lapse();
+SELECT is((detail, hint)::text, ('Buyer "lea" has 0 of product 1 and may have 4, 5 were requested.', 'A quantity of up to 4 can be sold to this buyer.')::text,
+    'what he would give up is not said to be in the way')
+FROM error_of($$ SELECT purchase(1, 5, sale_id => 'm', buyer => 'lea') $$);
 SELECT stock_of(1) AS before \gset
 SELECT is(purchase(1, 2, sale_id => 'm', buyer => 'lea'), :before + 1::bigint, 'he may buy anew');
 SELECT is(concat_ws('; ', sale('l'), sale('l-2'), sale('m')), '3 of 1 expired; 1 of 1 held; 2 of 1 sold', 'and has given up what he needed to');
-SELECT is((code, detail)::text, ('SK102', 'Buyer "lea" has 3 of product 1 and may have 4, 3 were requested.')::text,
+SELECT is((code, detail)::text, ('SK102', 'Buyer "lea" has 2 of product 1 and may have 4, 3 were requested.')::text,
     'a late confirm is judged again')
 FROM error_of($$ SELECT purchase_confirm('l') $$);
 SELECT is(purchase_confirm('l-2'), true, 'that of a hold that is there is not');
