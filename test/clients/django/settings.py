@@ -18,7 +18,7 @@ INSTALLED_APPS = [
     "shop",
 ]
 
-# For the admin.
+# For the admin, and for buyers who have logged in.
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -54,7 +54,9 @@ DATABASES["patient"] = {
 
 REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "shop.views.exception_handler",
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.SessionAuthentication",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "UNAUTHENTICATED_USER": None,
 }

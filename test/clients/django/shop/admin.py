@@ -40,7 +40,8 @@ class ProductAdmin(admin.ModelAdmin):
     list_display = ["name", "stock"]
 
     def get_fields(self, request, obj=None):
-        return ["name", "stock", "delivered", "counted"] if obj else ["name", "stock"]
+        fields = ["name", "stock", "per_buyer"]
+        return fields + ["delivered", "counted"] if obj else fields
 
     def get_readonly_fields(self, request, obj=None):
         return ["stock"] if obj else []

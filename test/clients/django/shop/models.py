@@ -6,6 +6,7 @@ from django.db import models
 class Product(models.Model):
     name = models.CharField(max_length=100)
     stock = models.PositiveIntegerField()
+    per_buyer = models.PositiveIntegerField(null=True, blank=True)  # null: no limit
 
     def __str__(self):
         return self.name

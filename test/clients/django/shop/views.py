@@ -9,6 +9,8 @@ STATUS = {
     errors.ProductNotFoundError: status.HTTP_404_NOT_FOUND,
     errors.OutOfStockError: status.HTTP_409_CONFLICT,
     errors.InsufficientQuantityError: status.HTTP_409_CONFLICT,
+    errors.BuyerLimitExceededError: status.HTTP_409_CONFLICT,
+    errors.BuyerRequiredError: status.HTTP_403_FORBIDDEN,
     errors.StockGuardedError: status.HTTP_409_CONFLICT,
     errors.SaleNotFoundError: status.HTTP_404_NOT_FOUND,
     errors.HoldExpiredError: status.HTTP_409_CONFLICT,
@@ -82,7 +84,8 @@ class CheckoutView(views.APIView):
 
     def put(self, request, order_id):
         lines = cart(request)
-        remaining = services.retrying(lambda: services.hold(order_id, lines))
+        buyer = str(request.user.pk) if request.user else None
+        remaining = services.retrying(lambda: services.hold(order_id, lines, buyer))
         return Response({"remaining": remaining})
 
     def delete(self, request, order_id):
@@ -133,10 +136,13 @@ def exception_handler(error, context):
 
 
 def describe(error):
-    return {
+    described = {
         "error": error.code,
         "product": error.product_id,
         "requested": error.requested,
         "available": error.available,
         "retryable": error.retryable,
     }
+    if isinstance(error, errors.BuyerLimitExceededError):
+        described.update(has=error.has, may_have=error.may_have)
+    return described

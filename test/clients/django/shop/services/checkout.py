@@ -22,7 +22,7 @@ def hold(order_id, lines, buyer=None):
             "SELECT product_id, qty, outcome, remaining FROM purchase_try_cart("
             "%s, %s, sale_id => %s::text, hold_for => %s, buyer => %s::text)",
             [product_ids, quantities, order_id, HOLD_FOR, buyer])
-        return cart_answer(cursor.fetchall())
+        return cart_answer(cursor.fetchall(), buyer)
 
 
 @transaction.atomic

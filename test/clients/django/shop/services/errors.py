@@ -4,11 +4,11 @@ class PurchaseError(Exception):
     """
     retryable = False
 
-    def __init__(self, product_id=None, requested=None, available=None, lines=()):
+    def __init__(self, product_id=None, requested=None, available=None):
         self.product_id = product_id
         self.requested = requested
         self.available = available      # None if it isn't known
-        self.lines = list(lines)        # of a cart, every line that failed
+        self.lines = []                 # of a cart, every line that failed
         super().__init__(f"{self.code}: product {product_id}, {requested} requested,"
                          f" {available} available")
 
@@ -25,6 +25,18 @@ class OutOfStockError(PurchaseError):
 class InsufficientQuantityError(PurchaseError):
     """Some left, fewer than asked for."""
     code = "insufficient_quantity"
+
+
+class BuyerLimitExceededError(PurchaseError):
+    """With what the buyer has already, more than one buyer may have."""
+    code = "buyer_limit_exceeded"
+    has = None          # both for the text that he reads: see services.extension
+    may_have = None
+
+
+class BuyerRequiredError(PurchaseError):
+    """It has a limit per buyer: a checkout sells it, to who has logged in."""
+    code = "buyer_required"
 
 
 class StockGuardedError(PurchaseError):
@@ -71,10 +83,11 @@ class ConflictError(PurchaseError):
 
 # What is definitive comes before what a retry may cure.
 ERRORS = [ProductNotFoundError, OutOfStockError, InsufficientQuantityError,
-          ProductBusyError]
+          BuyerLimitExceededError, ProductBusyError]
 
 
 def cart_error(errors):
     """The worst of the lines' errors, with all of them."""
     worst = min(errors, key=lambda error: ERRORS.index(type(error)))
-    return type(worst)(worst.product_id, worst.requested, worst.available, errors)
+    worst.lines = errors
+    return worst

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from django.db import DatabaseError
 
 from .errors import (
+    BuyerLimitExceededError,
+    BuyerRequiredError,
     ConflictError,
     HoldExpiredError,
     InsufficientQuantityError,
@@ -28,12 +30,14 @@ SQLSTATES = {
     "SK001": ProductNotFoundError,
     "SK002": OutOfStockError,
     "SK003": InsufficientQuantityError,
+    "SK004": BuyerLimitExceededError,
     "SK005": StockGuardedError,
     "SK101": SaleNotFoundError,
     "SK102": HoldExpiredError,
     "SK103": SaleSettledError,
     "SK104": ReturnExceedsSaleError,
     "SK201": SaleIdConflictError,
+    "22004": BuyerRequiredError,    # of what is sent, nothing else can be null
     "55P03": ProductBusyError,
     "40001": ConflictError,     # serialization failure
     "40P01": ConflictError,     # deadlock

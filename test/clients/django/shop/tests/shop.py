@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from ..models import Hold, Product, Sale, Seat
 
-PEN, LAMP, CHAIR, DESK, TICKET, INK = range(1, 7)
+PEN, LAMP, CHAIR, DESK, TICKET, INK, PRINT = range(1, 8)
 FRONT = uuid.UUID("5ea70000-0000-4000-8000-000000000001")
 
 
@@ -23,6 +23,7 @@ def fill():
         Product(id=DESK, name="desk", stock=2),
         Product(id=TICKET, name="ticket", stock=10),
         Product(id=INK, name="ink", stock=100),
+        Product(id=PRINT, name="print", stock=10, per_buyer=2),
     ])
     Seat.objects.create(id=FRONT, name="front", stock=100)
 

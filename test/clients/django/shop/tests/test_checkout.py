@@ -276,6 +276,6 @@ class SalesMigration(TransactionTestCase):
             with self.assertRaisesMessage(DatabaseError, "is guarded"):
                 Product.objects.update(stock=0)
         finally:
-            self.migrate("0006")
+            self.migrate("0007")
         services.hold(ORDER, [(PEN, 1)])
         self.assertEqual(balance(PEN), (98, 1, 0, 99))

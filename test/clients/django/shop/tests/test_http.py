@@ -1,18 +1,20 @@
 """Through HTTP, with a live server and simultaneous requests."""
 
 import json
+import secrets
 import uuid
 from collections import Counter
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from django.test import LiveServerTestCase
+from django.contrib.auth.models import User
+from django.test import Client, LiveServerTestCase
 
 from .. import services
 from ..models import Hold, OrderLine, Payment, Refund, Sale
 from .shop import (
-    CHAIR, DESK, FRONT, INK, LAMP, PEN, TICKET, Unguarded, at_the_same_time, fill,
-    meanwhile, stock,
+    CHAIR, DESK, FRONT, INK, LAMP, PEN, PRINT, TICKET, Unguarded, at_the_same_time,
+    fill, meanwhile, stock,
 )
 from .test_checkout import balance, lapse
 from .test_services import extension, orm
@@ -22,9 +24,10 @@ class Browser:
     def setUp(self):
         fill()
 
-    def send(self, method, path, data=None):
+    def send(self, method, path, data=None, **headers):
         request = Request(self.live_server_url + path, json.dumps(data).encode(),
-                          {"Content-Type": "application/json"}, method=method)
+                          {"Content-Type": "application/json", **headers},
+                          method=method)
         try:
             with urlopen(request) as response:
                 return response.status, json.load(response)
@@ -34,6 +37,13 @@ class Browser:
 
     def post(self, path, data):
         return self.send("POST", path, data)
+
+    def patiently(self, *request, **headers):
+        """As a page does: what is busy is sent again."""
+        while True:
+            status, body = self.send(*request, **headers)
+            if not body.get("retryable"):
+                return status, body.get("error") or body
 
 
 class Http(Browser):
@@ -110,13 +120,6 @@ class Checkouts(Browser, LiveServerTestCase):
     def pay(self, order, payment):
         return self.patiently("POST", "/payments",
                               {"order": str(order), "payment": payment})
-
-    def patiently(self, *request):
-        """As a page does: what is busy is sent again."""
-        while True:
-            status, body = self.send(*request)
-            if not body.get("retryable"):
-                return status, body.get("error") or body
 
     def test_a_checkout_over_http(self):
         order = uuid.uuid4()
@@ -302,3 +305,70 @@ class RefundsOverHttp(Browser, LiveServerTestCase):
         at_the_same_time(6, lambda: next(requests)())
         self.assertEqual(sum(Refund.objects.values_list("units", flat=True)), 3)
         self.assertEqual(balance(PEN), (100, 0, 0, 100))
+
+
+def log_in(name):
+    """What the browser sends from then on."""
+    client = Client()
+    client.force_login(User.objects.create(username=name))
+    token = secrets.token_hex(16)
+    return {"Cookie": f"sessionid={client.cookies['sessionid'].value};"
+                      f" csrftoken={token}", "X-CSRFToken": token}
+
+
+class LimitsOverHttp(Browser, LiveServerTestCase):
+    def setUp(self):
+        super().setUp()
+        self.ann, self.bob = log_in("ann"), log_in("bob")
+
+    def hold(self, buyer, quantity, order=None):
+        return self.patiently("PUT", f"/checkouts/{order or uuid.uuid4()}",
+                              [{"product": PRINT, "quantity": quantity}], **buyer)
+
+    def test_one_too_many_over_http(self):
+        self.assertEqual(self.hold(self.ann, 2), (200, {"remaining": {"7": 8}}))
+        status, body = self.send("PUT", f"/checkouts/{uuid.uuid4()}",
+                                 [{"product": PRINT, "quantity": 1}], **self.ann)
+        line = {"error": "buyer_limit_exceeded", "product": PRINT, "requested": 1,
+                "available": 8, "retryable": False, "has": 2, "may_have": 2}
+        self.assertEqual((status, body), (409, {**line, "lines": [line]}))
+        self.assertEqual(balance(PRINT), (8, 2, 0, 10))
+        self.assertEqual(self.hold(self.bob, 2), (200, {"remaining": {"7": 6}}))
+
+    def test_a_limit_after_a_refund_over_http(self):
+        order = uuid.uuid4()
+        self.hold(self.ann, 2, order)
+        self.post("/payments", {"order": str(order), "payment": "pay_1"})
+        self.assertEqual(self.hold(self.ann, 1), (409, "buyer_limit_exceeded"))
+        self.send("PUT", f"/checkouts/{order}/refunds/{uuid.uuid4()}",
+                  {"product": PRINT, "quantity": 1})
+        self.assertEqual(self.hold(self.ann, 1), (200, {"remaining": {"7": 8}}))
+        self.assertEqual(self.hold(self.ann, 1), (409, "buyer_limit_exceeded"))
+        self.assertEqual(balance(PRINT), (8, 1, 1, 10))
+
+    def test_who_has_not_logged_in_gets_none(self):
+        for method, path, data in (
+                ("PUT", f"/checkouts/{uuid.uuid4()}", [{"product": PRINT, "quantity": 1}]),
+                ("POST", f"/products/{PRINT}/purchase", {"quantity": 1}),
+                ("POST", "/cart", [{"product": PRINT, "quantity": 1}]),
+                ("POST", "/orders", {"product": PRINT, "quantity": 1})):
+            status, body = self.send(method, path, data)
+            self.assertEqual((status, body["error"], body["retryable"]),
+                             (403, "buyer_required", False))
+        self.assertEqual(stock(PRINT), 10)
+
+    def test_two_windows_at_the_same_time(self):
+        for number in range(1, 6):
+            buyer = log_in(f"buyer {number}")
+            answers = at_the_same_time(2, lambda: self.hold(buyer, 2))
+            self.assertCountEqual(answers, [
+                (200, {"remaining": {"7": 10 - 2 * number}}),
+                (409, "buyer_limit_exceeded" if number < 5 else "out_of_stock")])
+
+    def test_ten_windows_at_the_same_time(self):
+        buyers = iter([self.ann, self.bob] * 10)
+        answers = at_the_same_time(20, lambda: self.hold(next(buyers), 1)[0])
+        self.assertEqual(Counter(answers), {200: 4, 409: 16})
+        self.assertEqual(balance(PRINT), (6, 4, 0, 10))
+        for buyer in User.objects.all():
+            self.assertEqual(Hold.objects.filter(buyer=buyer.pk).count(), 2)

@@ -222,7 +222,8 @@ class Admin(Stale):
 
     # From here on the shop's own admin.
     def test_the_shop_asks_for_no_stock(self):
-        self.assertEqual(set(self.open("admin")), {"name", "delivered", "counted"})
+        self.assertEqual(set(self.open("admin")),
+                         {"name", "per_buyer", "delivered", "counted"})
 
     def test_the_shop_saves_an_old_page(self):
         self.assertEqual(self.edit("admin").status_code, 302)
