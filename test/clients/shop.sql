@@ -5,7 +5,8 @@ CREATE EXTENSION purchase;
 CREATE TABLE shop_product (
     id bigint PRIMARY KEY,
     name text NOT NULL,
-    stock integer NOT NULL CHECK (stock >= 0)
+    stock integer NOT NULL CHECK (stock >= 0),
+    per_buyer integer       -- null: no limit
 );
 
 CREATE TABLE shop_seat (
@@ -38,7 +39,7 @@ CREATE TRIGGER shop_fail_43 BEFORE INSERT ON shop_order_line FOR EACH ROW
 
 SELECT purchase_attach('shop_product');
 SELECT purchase_attach('shop_seat');
-SELECT purchase_keep_sales('shop_product');
+SELECT purchase_keep_sales('shop_product', limit_column => 'per_buyer');
 
 CREATE FUNCTION shop_reset() RETURNS void LANGUAGE sql AS $$
     DELETE FROM shop_order_line;
@@ -52,7 +53,9 @@ CREATE FUNCTION shop_reset() RETURNS void LANGUAGE sql AS $$
         (3, 'chair', 0),
         (4, 'desk', 2),
         (5, 'ticket', 10),
-        (6, 'ink', 100);
+        (6, 'ink', 100),
+        (8, 'print', 10);
+    UPDATE shop_product SET per_buyer = 2 WHERE id = 8;
     INSERT INTO shop_seat VALUES
         ('5ea70000-0000-4000-8000-000000000001', 'front', 100),
         ('5ea70000-0000-4000-8000-000000000002', 'back', 1);

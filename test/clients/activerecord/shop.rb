@@ -35,11 +35,11 @@ module Shop
   end
 
   # All lines or none. Repeated, it answers what it did the first time.
-  def hold(order_id, lines, time = 15.minutes)
+  def hold(order_id, lines, time = 15.minutes, buyer: nil)
     arrays = lines.transpose.map { |a| PG::TextEncoder::Array.new.encode(a) }
-    call(<<~SQL, [*arrays, order_id, time.iso8601])
+    call(<<~SQL, [*arrays, order_id, time.iso8601, buyer])
       SELECT * FROM purchase_cart($1::bigint[], $2,
-        sale_id => $3::text, hold_for => $4)
+        sale_id => $3::text, hold_for => $4, buyer => $5)
     SQL
   end
 

@@ -205,6 +205,18 @@ Contract.new("activerecord #{ActiveRecord.version}, pg #{PG::VERSION}",
     same(units, [3, 0])
   end
 
+  test 'no more than one buyer may have' do
+    remaining = lambda do |order_id, quantity, buyer|
+      shop.hold(order_id, [[8, quantity]], buyer: buyer).first[:remaining]
+    end
+    same(remaining.call(7, 2, 'ann'), 8)
+    fails.call(BuyerLimitExceededError, 'SK004') { remaining.call(8, 1, 'ann') }
+    same(remaining.call(9, 2, 70), 6)
+    shop.confirm(7)
+    shop.take_back_part(7, 'back', 8, 1)
+    same(remaining.call(8, 1, 'ann'), 6)
+  end
+
   # All is sent as text, with its type open; but a Duration not at all.
   test 'what needs no cast' do
     sql = 'SELECT purchase(1, 1, sale_id => $1, hold_for => $2)'

@@ -19,6 +19,7 @@ abstract class SaleException extends RuntimeException {
             case "SK001": throw new ProductNotFoundException(e);
             case "SK002": throw new OutOfStockException(e);
             case "SK003": throw new InsufficientQuantityException(e);
+            case "SK004": throw new BuyerLimitExceededException(e);
             case "SK101": throw new SaleNotFoundException(e);
             case "SK102": throw new HoldExpiredException(e);
             case "SK103": throw new SaleSettledException(e);
@@ -47,6 +48,12 @@ final class OutOfStockException extends SaleException {
 final class InsufficientQuantityException extends SaleException {
     InsufficientQuantityException(SQLException cause) {
         super("There are not so many left.", cause);
+    }
+}
+
+final class BuyerLimitExceededException extends SaleException {
+    BuyerLimitExceededException(SQLException cause) {
+        super("You may not have so many.", cause);
     }
 }
 

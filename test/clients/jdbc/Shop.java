@@ -88,16 +88,18 @@ final class Shop {
     }
 
     /** All lines or none. Repeated, it answers what it did the first time. */
-    List<SoldLine> hold(long orderId, List<Line> lines, Duration time) throws SQLException {
+    List<SoldLine> hold(long orderId, List<Line> lines, Duration time, String buyer)
+            throws SQLException {
         Array ids = bigints(lines.stream().map(Line::productId).toArray(Long[]::new));
         Array quantities = bigints(lines.stream().map(Line::quantity).toArray(Long[]::new));
         String sql = "SELECT * FROM purchase_cart(?, ?,"
-                + " sale_id => ?::text, hold_for => ?::interval)";
+                + " sale_id => ?::text, hold_for => ?::interval, buyer => ?)";
         try (PreparedStatement statement = connection.prepareStatement(sql)) {
             statement.setArray(1, ids);
             statement.setArray(2, quantities);
             statement.setLong(3, orderId);
             statement.setString(4, time.toString());    // PT15M
+            statement.setString(5, buyer);
             return soldLines(statement);
         } catch (SQLException e) {
             throw SaleException.translate(e);

@@ -19,7 +19,7 @@ import org.postgresql.util.ServerErrorMessage;
 
 final class ShopTest {
     private static final long PEN = 1, LAMP = 2, CHAIR = 3, DESK = 4, TICKET = 5,
-            INK = 6, NOTHING = 99;
+            INK = 6, PRINT = 8, NOTHING = 99;
     private static final UUID FRONT = UUID.fromString("5ea70000-0000-4000-8000-000000000001");
 
     private static Shop shop;
@@ -131,7 +131,12 @@ final class ShopTest {
     }
 
     private static List<Shop.SoldLine> hold(long order, Shop.Line... lines) throws SQLException {
-        return shop.hold(order, List.of(lines), Duration.ofMinutes(15));
+        return shop.hold(order, List.of(lines), Duration.ofMinutes(15), null);
+    }
+
+    private static long holdPrints(long order, long quantity, String buyer) throws SQLException {
+        return shop.hold(order, List.of(order(PRINT, quantity)), Duration.ofMinutes(15), buyer)
+                .get(0).remaining();
     }
 
     /** Its time is over, and somebody else buys what was held. */
@@ -343,7 +348,7 @@ final class ShopTest {
             hold(7, order(PEN, 2));
             fails(SaleIdConflictException.class, "SK201", () -> hold(7, order(PEN, 3)));
             fails(SaleIdConflictException.class, "SK201",
-                    () -> shop.hold(7, List.of(order(PEN, 2)), Duration.ofHours(1)));
+                    () -> shop.hold(7, List.of(order(PEN, 2)), Duration.ofHours(1), null));
         });
 
         test("the time was over", () -> {
@@ -409,6 +414,15 @@ final class ShopTest {
             }
             same(left(), List.of(98L, 99L, 0L));
             same(shop.takeBack(7, true), 3L);
+        });
+
+        test("no more than one buyer may have", () -> {
+            same(holdPrints(7, 2, "ann"), 8L);
+            fails(BuyerLimitExceededException.class, "SK004", () -> holdPrints(8, 1, "ann"));
+            same(holdPrints(9, 2, "bob"), 6L);
+            shop.confirm(7);
+            shop.takeBackPart(7, UUID.randomUUID(), order(PRINT, 1), true);
+            same(holdPrints(8, 1, "ann"), 6L);
         });
 
         test("what needs a cast", () -> {

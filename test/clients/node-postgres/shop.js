@@ -49,14 +49,15 @@ const sellCart = translating(sqlstate, async (db, lines) => {
 });
 
 // All lines or none. Repeated, it answers what it did the first time.
-const hold = translating(sqlstate, async (db, orderId, lines) => {
+const hold = translating(sqlstate, async (db, orderId, lines, buyer = null) => {
   const { rows } = await db.query(
     `SELECT * FROM purchase_cart($1, $2,
-       sale_id => $3::text, hold_for => '15 minutes')`,
+       sale_id => $3::text, hold_for => '15 minutes', buyer => $4)`,
     [
       lines.map((line) => line.productId),
       lines.map((line) => line.quantity),
       orderId,
+      buyer,
     ],
   );
   return rows.map((row) => Number(row.remaining));

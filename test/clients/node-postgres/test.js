@@ -35,7 +35,7 @@ contract({
 });
 
 const { pool, hold, confirm, release, takeBack, takeBackPart } = shop;
-const [pen, lamp, ink] = [1, 2, 6];
+const [pen, lamp, ink, print] = [1, 2, 6, 8];
 const line = (productId, quantity) => ({ productId, quantity });
 
 async function value(sql, ...values) {
@@ -171,6 +171,16 @@ test('takes back with the money or not at all', async () => {
   await assert.rejects(refund, /no money/);
   await left(98, 99, 0);
   assert.equal(await takeBack(pool, 7), 3);
+});
+
+test('no more than one buyer may have', async () => {
+  assert.deepEqual(await hold(pool, 7, [line(print, 2)], 'ann'), [8]);
+  const more = () => hold(pool, 8, [line(print, 1)], 'ann');
+  await fails(more(), errors.BuyerLimitExceededError, 'SK004');
+  assert.deepEqual(await hold(pool, 9, [line(print, 2)], 70), [6]);
+  await confirm(pool, 7);
+  await takeBackPart(pool, 7, 'back', line(print, 1));
+  assert.deepEqual(await more(), [6]);
 });
 
 // All is sent as text, with its type open. A number is as many seconds.

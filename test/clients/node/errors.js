@@ -19,6 +19,9 @@ class OutOfStockError extends SaleError {
 class InsufficientQuantityError extends SaleError {
   static text = 'There are not so many left.';
 }
+class BuyerLimitExceededError extends SaleError {
+  static text = 'You may not have so many.';
+}
 class SaleNotFoundError extends SaleError {
   static text = 'There is no such order.';
 }
@@ -47,6 +50,7 @@ const errors = {
   SK001: ProductNotFoundError,
   SK002: OutOfStockError,
   SK003: InsufficientQuantityError,
+  SK004: BuyerLimitExceededError,
   SK101: SaleNotFoundError,
   SK102: HoldExpiredError,
   SK103: SaleSettledError,
@@ -92,6 +96,7 @@ module.exports = {
   ProductNotFoundError,
   OutOfStockError,
   InsufficientQuantityError,
+  BuyerLimitExceededError,
   SaleNotFoundError,
   HoldExpiredError,
   SaleSettledError,

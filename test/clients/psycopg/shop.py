@@ -27,6 +27,10 @@ class InsufficientQuantityError(PurchaseError):
     text = "There are not so many left."
 
 
+class BuyerLimitExceededError(PurchaseError):
+    text = "You may not have so many."
+
+
 class SaleNotFoundError(PurchaseError):
     text = "There is no such order."
 
@@ -61,6 +65,7 @@ ERRORS = {
     "SK001": ProductNotFoundError,
     "SK002": OutOfStockError,
     "SK003": InsufficientQuantityError,
+    "SK004": BuyerLimitExceededError,
     "SK101": SaleNotFoundError,
     "SK102": HoldExpiredError,
     "SK103": SaleSettledError,
@@ -128,14 +133,14 @@ def sell_cart(connection, lines):
             (product_ids, qtys)))
 
 
-def hold(connection, order_id, lines):
+def hold(connection, order_id, lines, buyer=None):
     """All lines or none. Repeated, it answers what it did the first time."""
     product_ids, qtys = map(list, zip(*lines))
     with purchase_errors():
         return dict(connection.execute(
             "SELECT product_id, remaining FROM purchase_cart(%s, %s,"
-            " sale_id => %s::text, hold_for => '15 minutes')",
-            (product_ids, qtys, order_id)))
+            " sale_id => %s::text, hold_for => '15 minutes', buyer => %s::text)",
+            (product_ids, qtys, order_id, buyer)))
 
 
 def confirm(connection, order_id):

@@ -141,6 +141,15 @@ class Psycopg(Contract, unittest.TestCase):
         self.assertEqual(self.left(), "98 100|0")
         self.assertEqual(shop.take_back(self.connection, 7), 2)
 
+    def test_no_more_than_one_buyer_may_have(self):
+        self.assertEqual(shop.hold(self.connection, 7, [(8, 2)], buyer="ann"), {8: 8})
+        self.fails(shop.BuyerLimitExceededError, "SK004",
+                   shop.hold, 8, [(8, 1)], "ann")
+        self.assertEqual(shop.hold(self.connection, 9, [(8, 2)], buyer=70), {8: 6})
+        shop.confirm(self.connection, 7)
+        shop.take_back_part(self.connection, 7, "back", 8, 1)
+        self.assertEqual(shop.hold(self.connection, 8, [(8, 1)], "ann"), {8: 6})
+
     def test_what_needs_a_cast(self):
         def hold(*args):
             self.connection.execute(

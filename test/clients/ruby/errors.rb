@@ -23,6 +23,10 @@ class InsufficientQuantityError < SaleError
   TEXT = 'There are not so many left.'.freeze
 end
 
+class BuyerLimitExceededError < SaleError
+  TEXT = 'You may not have so many.'.freeze
+end
+
 class ProductBusyError < SaleError
   TEXT = 'Somebody else is buying it. Try again.'.freeze
 
@@ -67,6 +71,7 @@ SALE_ERRORS = {
   'SK001' => ProductNotFoundError,
   'SK002' => OutOfStockError,
   'SK003' => InsufficientQuantityError,
+  'SK004' => BuyerLimitExceededError,
   'SK005' => StockGuardedError,
   'SK101' => SaleNotFoundError,
   'SK102' => HoldExpiredError,
