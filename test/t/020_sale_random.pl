@@ -5,6 +5,10 @@
 # isolation levels and with both engines.  Backends are terminated, and the server
 # crashes.
 #
+# Of some products one buyer may have only few, and there are two buyers at a time, whom
+# all sessions serve.  Nobody ever has more than he may have.  Whenever all are done, one
+# session goes on alone, and is answered exactly as the tables foretell.
+#
 # What the clients were told is compared with the tables whenever all are done: the
 # books balance to the unit, no id is lost, sold or returned twice or unasked, or names
 # two things, nothing is left locked, and what is there can be sold.  Rounds of
@@ -31,9 +35,13 @@ my $sessions = 8;
 my $scripts = 2;    # of a session, each by a connection of its own
 my $transactions = 150;    # of a script
 my $ids = 200;    # of a round
-my $products = 8;
+my $products = 9;
 my $plenty = 1;    # this product never runs out
 my $lapsed = 2;    # nor does this one, but its units are in lapsed holds
+my $crowded = 9;    # nor this one, but all want to buy it at a time
+my %limit = (6 => 2, 7 => 4, 8 => 0, $crowded => 3);    # how many one buyer may have
+my $late = 7;    # two sales of all that one may have never fit, also if it was raised
+my $buyer_ids = 25;    # so many ids in a row have the same two buyers
 
 srand($seed);
 note "RANDOM_SEED=$seed";
@@ -44,12 +52,17 @@ log_min_messages = log
 restart_after_crash = on');
 my $dir = $node->basedir;
 create_shop($node, $products, 0);
+
+my $set_limits = 'UPDATE product SET per_buyer = CASE id '
+  . join(' ', map { "WHEN $_ THEN $limit{$_}" } sort keys %limit) . ' END';
 $node->safe_psql(
 	'postgres', qq(
 CREATE EXTENSION amcheck;
-SELECT purchase_keep_sales('product');
+ALTER TABLE product ADD per_buyer bigint;
+$set_limits;
+SELECT purchase_keep_sales('product', limit_column => 'per_buyer');
 ALTER TABLE order_line ADD call text;
-UPDATE product SET stock = CASE id WHEN $plenty THEN 10000000 WHEN $lapsed THEN 0 ELSE 12 END;
+UPDATE product SET stock = CASE id WHEN $plenty THEN 10000000 WHEN $crowded THEN 10000000 WHEN $lapsed THEN 0 ELSE 12 END;
 UPDATE product SET initial = stock;
 DROP VIEW books;
 CREATE VIEW held AS
@@ -93,12 +106,77 @@ CREATE VIEW wrong_returns AS
 			OR r.state <> 'returned' OR r.return_of IS NULL OR r.line <> 1
 			OR r.discarded NOT IN (0, r.qty)
 			OR (r.discarded = 0) <> (r.remaining IS NOT NULL));
+CREATE VIEW buyer_has AS
+	SELECT product_id, buyer, sum(units) AS units, sum(lapsed) AS lapsed
+	FROM (SELECT product_id, buyer, units, CASE WHEN has_lapsed THEN units ELSE 0 END AS lapsed
+			FROM held
+		UNION ALL SELECT product_id, buyer, qty - released - returned, 0
+			FROM product_sale WHERE state = 'sold'
+		UNION ALL SELECT product_id, NULL, qty, 0 FROM order_line WHERE outcome = 'sold') AS u
+	GROUP BY product_id, buyer;
+-- Limits are only raised, so this holds at any time.
+CREATE VIEW wrong_limits AS
+	SELECT product_id, buyer, units, lapsed, per_buyer
+	FROM buyer_has JOIN product ON id = product_id
+	WHERE units > per_buyer OR (units > 0 AND per_buyer IS NOT NULL AND buyer IS NULL);
+-- What a sale is to be answered if nobody else does anything: with which SQLSTATE, what
+-- becomes of which line, and what remains.  The stock comes first, then the buyer's own
+-- lapsed holds if they are in the way, then those that ended first.
+CREATE FUNCTION expected(products bigint[], qtys bigint[], who text,
+	OUT state text, OUT outcomes text, OUT remaining text, OUT what text) LANGUAGE sql AS \$\$
+	WITH line AS (
+		SELECT id, sum(qty) AS qty FROM unnest(products, qtys) AS l (id, qty) GROUP BY id),
+	wanted AS (
+		SELECT id, line.qty, stock, per_buyer, COALESCE(b.lapsed, 0) AS own_lapsed,
+			COALESCE(b.units, 0) + line.qty - per_buyer AS excess
+		FROM line JOIN product USING (id)
+			LEFT JOIN buyer_has AS b ON product_id = id AND buyer = who),
+	lapsed_hold AS (
+		SELECT id, w.qty, stock, excess, own, h.units,
+			sum(h.units) OVER (PARTITION BY id ORDER BY own DESC, expires_at) - h.units AS before
+		FROM wanted AS w JOIN held AS h ON product_id = id AND has_lapsed,
+			COALESCE(excess > 0 AND buyer = who, false) AS own),
+	taken AS (
+		SELECT id, sum(units) AS lapsed,
+			sum(units) FILTER (WHERE stock + before < qty OR (own AND before < excess)) AS units,
+			bool_or(own AND before < excess) AS gives_up
+		FROM lapsed_hold GROUP BY id),
+	judged AS (
+		SELECT id, stock + COALESCE(units, 0) - qty AS remaining, gives_up,
+			CASE WHEN per_buyer IS NOT NULL AND who = '' AND (available >= qty
+					-- there the product is asked about before its stock is decided
+					OR current_setting('transaction_isolation') <> 'read committed')
+				THEN '22004'
+				WHEN available <= 0 THEN 'out_of_stock'
+				WHEN available < qty THEN 'insufficient_quantity'
+				WHEN excess > own_lapsed THEN 'buyer_limit_exceeded'
+				ELSE 'available' END AS outcome
+		FROM wanted LEFT JOIN taken USING (id),
+			LATERAL (SELECT stock + COALESCE(lapsed, 0)) AS a (available))
+	SELECT CASE WHEN bool_or(outcome = '22004') THEN '22004'
+			WHEN bool_or(outcome = 'out_of_stock') THEN 'SK002'
+			WHEN bool_or(outcome = 'insufficient_quantity') THEN 'SK003'
+			WHEN bool_or(outcome = 'buyer_limit_exceeded') THEN 'SK004'
+			ELSE '00000' END,
+		string_agg(outcome, ',' ORDER BY id),
+		string_agg(id || ' ' || remaining, ',' ORDER BY id),
+		CASE WHEN bool_or(gives_up) THEN 'gives up' ELSE 'gives up nothing' END
+	FROM judged \$\$;
 CREATE ROLE buyer;
 GRANT SELECT, UPDATE (stock) ON product TO buyer;
 GRANT SELECT, INSERT ON order_line TO buyer;
 ));
 
 sub pick { return $_[ rand @_ ] }
+
+# One of all products; of those with a limit as often as given.
+sub some_product
+{
+	my ($limited) = @_;
+
+	return pick(grep { !defined $limit{$_} } 1 .. $products) if rand() >= $limited;
+	return pick(map { ($_) x ($limit{$_} > 0 ? 3 : 1) } sort keys %limit);
+}
 
 # ----------------------------------------------------------------
 # What is called
@@ -113,20 +191,27 @@ my $return_step = 4;
 
 sub new_sale
 {
-	my ($id, $is_returned) = @_;
+	my ($id, $is_returned, $choose, @buyers) = @_;
 	my $n = pick(1, 1, 1, 2, 3);
-	my @products = map { 1 + int(rand($products)) } 1 .. $n;
+	my @products = map { $choose->() } 1 .. $n;
 
 	@products = map { rand() < 0.5 ? $_ : pick($plenty, $lapsed) } @products
 	  if $is_returned;
+	$products[-1] = $products[0] if rand() < 0.3;
+	push @buyers, @buyers, '' if rand() < 0.1 || !is_limited({ products => \@products });
 	return $sale{$id} = {
 		id => $id,
 		products => \@products,
 		qtys => [ map { $is_returned ? pick(2, 4, 6) : pick(1, 1, 2, 3) } 1 .. $n ],
 		hold => $is_returned ? pick(0, 0, 1) : pick(0, 1, 1),
-		buyer => pick('', 'ann', 'bob')
+		buyer => pick(@buyers)
 	};
 }
+
+sub is_limited { return grep { defined $limit{$_} } @{ $_[0]{products} } }
+
+# Who buys at a time.
+sub buyers { return map { "$_ $_[0]" } 'ann', 'bob' }
 
 # The same id with another argument.
 sub changed
@@ -227,7 +312,10 @@ sub sale_sql
 
 my $call_count = 0;
 
-my @audits = map { "SELECT * FROM wrong_$_" } 'books', 'returns';
+# No two holds end at the same time, so that it is known which are taken first.
+my $long_ago = "timestamptz '2000-01-01' + random() * interval '1 year'";
+
+my @audits = map { "SELECT * FROM wrong_$_" } 'books', 'returns', 'limits';
 
 # How many holds are expired at a time.  Where all are, nobody has to take any.
 my @expire;
@@ -242,7 +330,7 @@ sub order
 sub plain_sql
 {
 	my ($call) = @_;
-	my ($a, $b) = map { 1 + int(rand($products)) } 1 .. 2;
+	my ($a, $b) = map { some_product(0.1) } 1 .. 2;
 	my $qty = pick(1, 1, 2, 3);
 
 	return order(
@@ -257,9 +345,10 @@ sub plain_sql
 
 sub restock_sql
 {
-	my ($call) = @_;
-	my ($product, $qty) = ($lapsed + 1 + int(rand($products - $lapsed)), pick(1, 2));
+	my ($call, $product, $qty) = @_;
 
+	$product //= $lapsed + 1 + int(rand($products - $lapsed));
+	$qty //= pick(1, 2);
 	return order("$product, -$qty, 'restocked' FROM purchase_restock($product, $qty)",
 		$call);
 }
@@ -278,8 +367,8 @@ sub return_sql
 
 # Errors that a call may raise, but for those of transactions.
 my %may_raise = (
-	sale => [ 'SK002', 'SK003', '55P03', 'SK102', 'SK103', 'SK201' ],
-	plain => [ 'SK002', 'SK003', '55P03' ],
+	sale => [ 'SK002', 'SK003', 'SK004', '22004', '55P03', 'SK102', 'SK103', 'SK201' ],
+	plain => [ 'SK002', 'SK003', '22004', '55P03' ],
 	# to take units anew, it may have to skip holds
 	confirm => [ 'SK101', 'SK102', 'SK103', 'SK201', '55P03' ],
 	release => [ 'SK101', 'SK103', 'SK201' ],
@@ -292,7 +381,7 @@ my @kinds = (
 	('sale') x 34, ('changed') x 3, ('confirm') x 17, ('release') x 5,
 	('part') x 6, ('extend') x 6, ('lapse') x 15, ('expire') x 1,
 	('return') x 3, ('refund') x 14, ('changed refund') x 4,
-	('plain') x 10, ('restock') x 7, ('audit') x 1);
+	('plain') x 10, ('restock') x 7, ('audit') x 1, ('raise') x 1);
 
 # A call for this sale, or one that needs no sale.
 sub new_call
@@ -302,7 +391,8 @@ sub new_call
 	my $sale = $call{sale} = $next_sale->($call{kind} =~ /return|refund/);
 
 	$call{kind} = 'sale'
-	  if $call{kind} =~ /lapse|audit/ && !$is_owner;
+	  if $call{kind} =~ /lapse|audit|raise/ && !$is_owner
+	  || $call{kind} eq 'raise' && rand() < 0.9;
 
 	# what has the id of a return is no sale
 	$call{sale} = $sale = { %$sale, id => some_return($sale)->{id} }
@@ -334,16 +424,37 @@ sub new_call
 	  ? "SELECT purchase_release('$id', $sale->{products}[0], " . pick(1, 1, 2) . ')'
 	  : $call{kind} eq 'extend' ? "SELECT purchase_extend('$id', '1 hour') > now()"
 	  : $call{kind} eq 'lapse'
-	  ? "UPDATE product_hold SET expires_at = '2000-01-01' WHERE sale_id = '$id' AND line = " . pick(1, 1, 2)
+	  ? "UPDATE product_hold SET expires_at = $long_ago WHERE sale_id = '$id' AND line = " . pick(1, 1, 2)
 	  : $call{kind} eq 'expire' ? 'SELECT purchase_expire(' . pick(@expire) . ') >= 0'
 	  : $call{kind} =~ /return|refund/ ? return_sql(\%call, $id)
 	  : $call{kind} eq 'plain' ? plain_sql($call{number})
 	  : $call{kind} eq 'restock' ? restock_sql($call{number})
+	  : $call{kind} eq 'raise'
+	  ? 'UPDATE product SET per_buyer = per_buyer + 1 WHERE per_buyer BETWEEN 1 AND 5 AND id = '
+	  . pick(sort keys %limit)
 	  : pick(@audits);
 	return \%call;
 }
 
 my $plain = sub { { kind => $_[0], sql => $_[1] // $_[0] } };
+
+# While all these are locked, or all but some, who needs their units is busy, or has what
+# he holds.
+sub lock_some
+{
+	my ($ids, $sale) = @_;
+
+	return [
+		$plain->('BEGIN'),
+		$plain->(
+			'lock',
+			'SELECT count(*) FROM (SELECT FROM ' . pick('product_sale', 'product_hold')
+			  . " WHERE sale_id LIKE '$ids' AND random() < " . pick(0.9, 0.98, 2)
+			  . ' FOR UPDATE SKIP LOCKED) AS l'),
+		(map { { kind => 'audit', sql => $_, sale => $sale, number => 0 } } (@audits) x 2),
+		$plain->('COMMIT')
+	];
+}
 
 # A transaction, as a list of statements.
 sub new_transaction
@@ -352,17 +463,7 @@ sub new_transaction
 	my $call = sub { new_call($next_sale, $is_owner) };
 	my @statements;
 
-	# while all these are locked, or all but some, who needs their units is busy
-	return [
-		$plain->('BEGIN'),
-		$plain->(
-			'lock',
-			'SELECT count(*) FROM (SELECT FROM ' . pick('product_sale', 'product_hold')
-			  . " WHERE sale_id LIKE 'lapsed %' AND random() < " . pick(0.9, 0.98, 2)
-			  . ' FOR UPDATE SKIP LOCKED) AS l'),
-		(map { { kind => 'audit', sql => $_, sale => $next_sale->(), number => 0 } } (@audits) x 2),
-		$plain->('COMMIT')
-	] if $is_owner && rand() < 0.02;
+	return lock_some('lapsed %', $next_sale->()) if $is_owner && rand() < 0.02;
 	return [ $call->() ] if rand() < ($one_call ? 0.6 : 0.3);
 	push @statements, $plain->('BEGIN'), $call->();
 	if (!$one_call)
@@ -380,6 +481,15 @@ sub new_transaction
 	return \@statements;
 }
 
+# One call, which may be rolled back.
+sub transaction_of
+{
+	my ($call) = @_;
+
+	return pick([$call],
+		[ $plain->('BEGIN'), $call, $plain->(pick('COMMIT', 'ROLLBACK')) ]);
+}
+
 # Transactions that return all parts of one sale in turn.
 sub return_parts
 {
@@ -394,46 +504,89 @@ sub return_parts
 			sub { $_[0] ? { %$sale, returns => [$part] } : $next_sale->() },
 			0, $kind);
 
-		push @transactions,
-		  pick([$call],
-			[ $plain->('BEGIN'), $call, $plain->(pick('COMMIT', 'ROLLBACK')) ]);
+		push @transactions, transaction_of($call);
 	}
 	return @transactions;
 }
 
-# What a connection runs; at first, as soon as all may.
-sub new_script
+# All sessions at a time want more for the same buyers, one after another, than those may
+# have.
+sub crowd
 {
-	my ($name, $next_sale, $one_call, @first) = @_;
+	my ($round, $session, $is_owner) = @_;
+	my @transactions;
+
+	foreach my $n (1 .. 10)
+	{
+		my ($buyer) = buyers("$round $n");
+		my @sales;
+
+		foreach my $i (1 .. 4)
+		{
+			push @sales,
+			  new_sale("$round crowd $session.$n.$i", 0, sub { $crowded }, $buyer);
+			push @transactions,
+			  map { transaction_of($_) } new_call(sub { $sales[-1] }, $is_owner, 'sale'),
+			  new_call(sub { pick(@sales) },
+				$is_owner, pick(('lapse') x 3, 'confirm', 'return', 'part'));
+			push @transactions, lock_some("$round crowd %", $sales[0])
+			  if $is_owner && rand() < 0.1;
+		}
+	}
+	return @transactions;
+}
+
+# What a connection runs: SQL, and then transactions.
+sub write_script
+{
+	my ($name, $one_call, $is_owner, $sql, @transactions) = @_;
 	my %script = (
 		out => "$dir/$name.out",
 		file => "$dir/$name.sql",
 		one_call => $one_call,
+		transactions => \@transactions,
 		engine => pick('auto', 'sql'),
 		isolation =>
 		  pick('read committed', 'read committed', 'repeatable read', 'serializable'));
-	my $is_owner = rand() < 0.5;
 	my $text = "SET purchase.engine = $script{engine};
 SET default_transaction_isolation = '$script{isolation}';
 SET purchase.lock_wait = " . pick(0, "'5ms'", -1) . ';
 SET purchase.early_release = ' . pick('on', 'local', 'off') . ";\n";
 
 	$text .= "SET ROLE buyer;\n" unless $is_owner;
-	$text .= "SELECT pg_advisory_xact_lock_shared(0);\n" if @first;
-	$script{transactions} = [
-		@first,
-		map {
-			my $progress = $_ / $transactions;
-
-			new_transaction(sub { $next_sale->($progress, @_) }, $is_owner, $one_call)
-		} 0 .. $transactions - 1
-	];
+	$text .= $sql;
 	$text .= join('',
 		"\\echo >\n",
 		map { "$_->{sql};\n\\echo ! :SQLSTATE :LAST_ERROR_MESSAGE\n" } @$_)
 	  foreach @{ $script{transactions} };
 	append_to_file($script{file}, $text);
 	return \%script;
+}
+
+# Random transactions; at first some, as soon as all may.
+sub new_script
+{
+	my ($name, $next_sale, $one_call, $is_owner, @first) = @_;
+
+	return write_script(
+		$name,
+		$one_call,
+		$is_owner,
+		@first ? "SELECT pg_advisory_xact_lock_shared(0);\n" : '',
+		@first,
+		map {
+			my $progress = $_ / $transactions;
+
+			new_transaction(sub { $next_sale->($progress, @_) }, $is_owner, $one_call)
+		} 0 .. $transactions - 1);
+}
+
+sub psql
+{
+	my ($script) = @_;
+
+	return 'psql -XAt -h ' . $node->host . ' -p ' . $node->port
+	  . " -f $script->{file} postgres > $script->{out} 2>> $dir/err";
 }
 
 # ----------------------------------------------------------------
@@ -511,6 +664,11 @@ sub check_error
 	return if $message =~ /new multixact has more than one updating member/;
 	wrong($script, $statement, "raised $state, $message:")
 	  unless grep { $_ eq $state } @may;
+
+	wrong($script, $statement, "$state:")
+	  if $kind eq 'sale'
+	  && ( ($state =~ /^(SK004|22004)$/ && !is_limited($statement->{sale}))
+		|| $state eq ($statement->{sale}{buyer} eq '' ? 'SK004' : '22004'));
 
 	# an error tells of others only where the transaction itself has done nothing
 	return if !$alone;
@@ -600,6 +758,10 @@ sub check_answer
 		$seen{ $script->{engine} }{$kind}++;
 		wrong($script, $call, "answered $line:") if $line ne 't';
 	}
+	elsif ($kind eq 'raise')
+	{
+		$seen{ $script->{engine} }{$kind}++;
+	}
 	elsif ($kind eq 'plain' || $kind eq 'restock')
 	{
 		$order_told{ $call->{number} } = 1;
@@ -615,12 +777,16 @@ sub check_refusal
 	my ($script, $call, $answer) = @_;
 	my ($outcomes) = split /\|/, $answer->{lines}[0] // '';
 
-	return if $call->{kind} ne 'sale' || $outcomes !~ /out_of_stock|insufficient/;
+	return if $call->{kind} ne 'sale' || $outcomes !~ /out_of_stock|insufficient|limit/;
 	my @products = uniq(sort { $a <=> $b } @{ $call->{sale}{products} });
 	my @outcomes = split /,/, $outcomes;
 	wrong($script, $call, "$outcomes, but there is plenty:")
 	  if grep {
 		$outcomes[$_] =~ /out_of_stock|insufficient/ && $products[$_] <= $lapsed
+	  } 0 .. $#products;
+	wrong($script, $call, "$outcomes, but there is no limit:")
+	  if grep {
+		$outcomes[$_] =~ /limit/ && (!defined $limit{ $products[$_] } || $call->{sale}{buyer} eq '')
 	  } 0 .. $#products;
 	return;
 }
@@ -840,10 +1006,30 @@ FROM (SELECT id, stock, (SELECT COALESCE(sum(units), 0) FROM held WHERE has_laps
 	purchase_try(id, n + 1) AS t (more, rest)
 WHERE n <> stock + lapsed OR rest <> n
 	OR more <> CASE WHEN n > 0 THEN 'insufficient_quantity' ELSE 'out_of_stock' END;
-SELECT id, n, outcome FROM (SELECT id, purchase_available(id) AS n FROM product) AS p,
+SELECT id, n, outcome
+FROM (SELECT id, purchase_available(id) AS n FROM product WHERE per_buyer IS NULL) AS p,
 	purchase_try(id, n, sale_id => 'all of ' || id)
 WHERE n > 0 AND outcome <> 'sold';
 ROLLBACK", "$title, $engine: what is available can be sold, and no more");
+		is_empty(
+			"BEGIN;
+SET LOCAL purchase.engine = $engine;
+CREATE TEMP VIEW may_have AS
+	SELECT *, GREATEST(LEAST(per_buyer - units + lapsed, n), 0)::bigint AS may
+	FROM (SELECT product_id AS id, buyer, units, lapsed, per_buyer
+		FROM (TABLE buyer_has UNION ALL SELECT id, 'nobody', 0, 0 FROM product) AS b
+			JOIN product ON id = product_id
+		WHERE per_buyer IS NOT NULL AND buyer IS NOT NULL
+		ORDER BY buyer = 'nobody' DESC, random() LIMIT 200) AS b,
+		purchase_available(id) AS n;
+SELECT * FROM may_have, purchase_try(id, may + 1, sale_id => 'one more', buyer => buyer)
+WHERE outcome <> CASE WHEN n <= 0 THEN 'out_of_stock' WHEN n = may THEN 'insufficient_quantity'
+	ELSE 'buyer_limit_exceeded' END;
+SELECT * FROM (SELECT DISTINCT ON (id) * FROM may_have WHERE may > 0) AS m,
+	purchase_try(id, may, sale_id => 'all of ' || id, buyer => buyer)
+WHERE outcome <> 'sold';
+SELECT * FROM wrong_limits;
+ROLLBACK", "$title, $engine: a buyer can have as many as he may, and no more");
 	}
 	return;
 }
@@ -854,6 +1040,7 @@ sub check_quiet
 
 	is_empty('SELECT * FROM wrong_books', "$title: the books balance");
 	is_empty('SELECT * FROM wrong_returns', "$title: and what was returned was sold");
+	is_empty('SELECT * FROM wrong_limits', "$title: and no buyer has more than he may");
 	is_empty('SELECT * FROM product_hold AS h FULL JOIN product_sale AS s USING (sale_id, line)
 WHERE (state = \'held\') IS DISTINCT FROM (expires_at IS NOT NULL)
 	OR (state = \'held\' AND (h.qty <> s.qty - released OR h.product_id <> s.product_id
@@ -897,7 +1084,7 @@ SELECT 'lapsed $round.' || i, qty, outcome, remaining
 	FROM generate_series(1, (SELECT stock * 2 / 7 FROM product WHERE id = $lapsed)) AS i,
 		LATERAL (SELECT (ARRAY[10, 1, 2, 1])[1 + i % 4] AS qty) AS q,
 		purchase_try($lapsed, qty, sale_id => 'lapsed $round.' || i, hold_for => '1 hour');
-UPDATE product_hold SET expires_at = '2000-01-01' WHERE sale_id LIKE 'lapsed %';
+UPDATE product_hold SET expires_at = $long_ago WHERE sale_id LIKE 'lapsed %';
 )))
 	{
 		my ($id, $qty, $outcome, $remaining) = split /\|/;
@@ -1003,7 +1190,11 @@ sub run_round
 	ask($gate, 'SELECT pg_advisory_lock(0)');
 	@expire = $round % 5 == 0 ? (2, 'NULL') : (1);
 	@old_ids = @round_ids if !@old_ids;
-	new_sale($round_ids[$_], $_ % $return_step == 0) foreach 0 .. $#round_ids;
+	new_sale(
+		$round_ids[$_],
+		$_ % $return_step == 0,
+		sub { some_product(0.5) },
+		buyers("$round." . int($_ / $buyer_ids))) foreach 0 .. $#round_ids;
 	foreach my $session (1 .. $sessions)
 	{
 		my @mine;
@@ -1022,9 +1213,18 @@ sub run_round
 					? pick(@old_ids)
 					: $round_ids[ $i < 0 ? 0 : $i >= $ids ? -1 : $i ] };
 			};
+			my $is_owner = rand() < 0.5;
+
 			push @mine,
-			  new_script("$round.$session.$n", $next_sale, $one_call,
-				$n == 0 ? return_parts($sold, sub { $next_sale->(0) }) : ());
+			  new_script(
+				"$round.$session.$n",
+				$next_sale,
+				$one_call,
+				$is_owner,
+				$n == 0
+				? (return_parts($sold, sub { $next_sale->(0) }),
+					crowd($round, $session, $is_owner))
+				: ());
 		}
 		push @all, @mine;
 
@@ -1032,8 +1232,7 @@ sub run_round
 		push @runs,
 		  IPC::Run::start(
 			[
-				'sh', '-c',
-				join('; ', map { "psql -XAt -h " . $node->host . " -p " . $node->port . " -f $_->{file} postgres > $_->{out} 2>> $dir/err" } @mine),
+				'sh', '-c', join('; ', map { psql($_) } @mine)
 			],
 			'<', '/dev/null',
 			IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
@@ -1062,6 +1261,137 @@ sub run_round
 	$node->poll_query_until('postgres',
 		"SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'load')")
 	  or die 'a backend does not end';
+	return;
+}
+
+my @kinds_alone = (
+	('sale') x 5, ('confirm') x 4, ('lapse') x 14, ('release') x 1, ('part') x 3,
+	('extend') x 2, ('return') x 2, ('refund') x 2, ('restock') x 1);
+
+# A query that foretells the SQLSTATE of a call, and of a sale, what becomes of its lines
+# and what remains; nothing if the sale is there already.
+sub expected_sql
+{
+	my ($call) = @_;
+	my $sale = $call->{sale};
+
+	return 'SELECT' if $call->{kind} !~ /^(sale|confirm|extend)$/;
+	my $line = "FROM product_sale WHERE sale_id = '$sale->{id}'";
+	return sprintf(
+		"SELECT e.* FROM expected(ARRAY[%s], ARRAY[%s], '$sale->{buyer}') AS e WHERE NOT EXISTS (SELECT $line)",
+		join(',', @{ $sale->{products} }),
+		join(',', @{ $sale->{qtys} })) if $call->{kind} eq 'sale';
+
+	# what others have taken is judged anew, and nothing else is
+	my $state =
+	  $call->{kind} eq 'confirm'
+	  ? "WHEN e.state <> '00000' THEN 'SK102' WHEN 'sold' = ANY (states) THEN '00000'"
+	  : "WHEN 'sold' = ANY (states) THEN 'SK103' WHEN 'expired' = ANY (states) THEN 'SK102'";
+	return "SELECT CASE WHEN states IS NULL THEN 'SK101' WHEN is_return THEN 'SK201' $state
+		WHEN 'released' = ALL (states) THEN 'SK103' ELSE '00000' END,
+	CASE WHEN products IS NULL THEN 'of its own' ELSE 'anew ' || e.state END
+FROM (SELECT array_agg(state) AS states, bool_or(return_of IS NOT NULL) AS is_return,
+		array_agg(product_id) FILTER (WHERE state = 'expired') AS products,
+		array_agg(qty - released) FILTER (WHERE state = 'expired') AS qtys,
+		COALESCE(max(buyer), '') AS buyer
+	$line) AS s, expected(products, qtys, buyer) AS e";
+}
+
+sub check_expected
+{
+	my ($script, $call, $expected, $answer) = @_;
+	my ($outcome, $remaining) = split /\|/, $answer->{lines}[0] // '';
+	my ($state, @rest) = split /\|/, $expected;
+	my $is_right;
+
+	return if $expected eq '';
+	$is_right = $answer->{state} eq $state;
+	if ($call->{kind} eq 'sale' && $answer->{state} eq '00000')
+	{
+		$is_right =
+			$state eq '00000'
+		  ? $outcome =~ /^(done|sold|held)/ && $remaining eq $rest[1]
+		  : $outcome eq $rest[0];
+	}
+	wrong($script, $call, "answered $answer->{state}, @{$answer->{lines}} instead of $expected:")
+	  if !$is_right;
+	$seen{alone}{"$call->{kind} $state"}++;
+	$seen{alone}{"$call->{kind} $rest[-1]"}++;
+	return;
+}
+
+# One session goes on alone, and its answers are those that are foretold.
+sub run_alone
+{
+	my ($round) = @_;
+	my @calls = map {
+		{
+			kind => 'restock',
+			sale => {},
+			number => ++$call_count,
+			sql => restock_sql($call_count, $_, 100)
+		}
+	} $lapsed + 1 .. $products;
+
+	# few sales of few products at a time, so that they get in each other's way
+	foreach my $group (1 .. 10)
+	{
+		my @few = (some_product(1), some_product(0.5));
+		my @buyers = buyers("$round alone $group");
+		my @sales = map {
+			new_sale("$round alone $group.$_", 0, sub { pick(@few) }, @buyers[ 0, 0, 0, 1 ])
+		} 1 .. 5;
+		my %is_begun;
+		my $call = sub {
+			my ($sale, $kind) = @_;
+
+			return new_call(sub { $sale }, 1, $is_begun{ $sale->{id} }++ ? $kind : 'sale');
+		};
+
+		push @calls, map { $call->(pick(@sales), pick(@kinds_alone)) } 1 .. 40;
+
+		# late, and again when others were returned
+		foreach my $kind ('confirm', 'extend', 'return', 'confirm')
+		{
+			push @calls, map { $call->($_, $kind) } @sales;
+		}
+
+		# a lapsed hold that is in its buyer's own way
+		my ($hold, $other) = map {
+			my $sale = new_sale("$round late $group.$_", 0, sub { $late }, '');
+
+			@{$sale}{ 'products', 'qtys', 'hold', 'buyer' } =
+			  ([$late], [ $limit{$late} ], 1, "late $round.$group");
+			$sale;
+		} 1 .. 2;
+		push @calls,
+		  map { $call->(@$_) } (
+			[ $hold, 'sale' ], [ $hold, 'lapse' ],
+			[ $other, 'sale' ], [ $hold, 'extend' ],
+			[ $hold, 'confirm' ], [ $other, 'release' ],
+			[ $hold, 'confirm' ]);
+	}
+	my @transactions = map { [ { kind => 'foretell', sql => expected_sql($_) }, $_ ] } @calls;
+	my $script = write_script("$round.alone", 1, 1, '', @transactions);
+
+	IPC::Run::run([ 'sh', '-c', psql($script) ], '<', '/dev/null');
+	my @answers = read_answers($script);
+	push @wrong, 'the connection that was alone was lost' if @answers < @transactions;
+	foreach (@transactions)
+	{
+		my ($foretold, $answer) = @{ shift @answers // [] };
+
+		last if !$answer;
+		push @wrong, "$_->[0]{sql}: $foretold->{message}" if $foretold->{state} ne '00000';
+		check_expected($script, $_->[1], $foretold->{lines}[0] // '', $answer);
+		check_transaction($script, [ $_->[1] ], [$answer]);
+	}
+
+	# so that it runs out again
+	$node->safe_psql('postgres',
+		"UPDATE product SET initial = initial - stock + LEAST(stock, 12), stock = LEAST(stock, 12)
+		WHERE id NOT IN ($plenty, $lapsed, $crowded)");
+	unlink $script->{file}, $script->{out};
 	return;
 }
 
@@ -1100,8 +1430,8 @@ ROLLBACK), "$title: all that is sold can be returned");
 		"SELECT v.* FROM unnest('{product, product_sale, product_hold}'::regclass[]) AS t, verify_heapam(t) AS v",
 		"$title: and no page");
 	$node->safe_psql('postgres',
-		'TRUNCATE product_sale, product_hold, order_line; UPDATE product SET initial = stock'
-	);
+		'TRUNCATE product_sale, product_hold, order_line; UPDATE product SET initial = stock; '
+		  . $set_limits);
 	%sale = %told = %known = %order_told = %order_maybe = ();
 	return;
 }
@@ -1119,6 +1449,7 @@ while (time < $end || $round < @kinds_of_round)
 
 	let_lapse($round);
 	run_round($round, $accident, $one_call);
+	run_alone($round);
 	check_quiet($title);
 	if ($round % 3 == 0)
 	{
@@ -1134,20 +1465,30 @@ while (time < $end || $round < @kinds_of_round)
 settle_all('in the end');
 
 # nothing of this was missing
-foreach my $engine ('auto', 'sql')
+my %must_happen = (
+	alone => [
+		'sale 00000', 'sale SK004', 'sale gives up', 'confirm 00000', 'confirm SK102',
+		'confirm anew 00000', 'confirm anew SK004', 'extend 00000', 'extend SK102'
+	]);
+
+$must_happen{$_} = [
+	map({ "sale $_" } qw(done sold held repeated out_of_stock insufficient_quantity busy
+		buyer_limit_exceeded available SK002 SK003 SK004 22004 55P03 SK102 SK103 SK201 40001)),
+	map({ "plain $_" } qw(sold out_of_stock insufficient_quantity busy 22004)),
+	map({ "confirm $_" } qw(t f SK101 SK103)),
+	map({ "release $_" } qw(some none SK101 SK103)),
+	map({ "part $_" } qw(some SK101 SK103 22023)),
+	map({ "extend$_" } ('', ' SK101', ' SK102', ' SK103')),
+	map({ "return $_" } ('some', 'none', 'SK101', 'is not sold', 'names a return, not a sale')),
+	map({ "refund $_" } ('new', 'repeated', 'SK101', '22023', 'is not sold', 'return exceeds',
+		'names another return', 'names a sale, not a return')),
+	'expire'
+]
+  foreach 'auto', 'sql';
+
+foreach my $engine (sort keys %must_happen)
 {
-	my @missing = grep { !$seen{$engine}{$_} } (
-		map({ "sale $_" } qw(done sold held repeated out_of_stock insufficient_quantity busy
-			available SK002 SK003 55P03 SK102 SK103 SK201 40001)),
-		map({ "plain $_" } qw(sold out_of_stock insufficient_quantity busy)),
-		map({ "confirm $_" } qw(t f SK101 SK103)),
-		map({ "release $_" } qw(some none SK101 SK103)),
-		map({ "part $_" } qw(some SK101 SK103 22023)),
-		map({ "extend$_" } ('', ' SK101', ' SK102', ' SK103')),
-		map({ "return $_" } ('some', 'none', 'SK101', 'is not sold', 'names a return, not a sale')),
-		map({ "refund $_" } ('new', 'repeated', 'SK101', '22023', 'is not sold', 'return exceeds',
-			'names another return', 'names a sale, not a return')),
-		'expire');
+	my @missing = grep { !$seen{$engine}{$_} } @{ $must_happen{$engine} };
 
 	is("@missing", '', "all has happened, $engine");
 	note "$engine: ", join(', ',
