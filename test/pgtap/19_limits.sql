@@ -151,6 +151,24 @@ SELECT refuses($$ SELECT purchase_confirm('e') $$, 'SK101', 'what he has returne
 SELECT is(purchase_forget('1 day', forget_limits => true) > 0, true, 'it can be forgotten, too');
 SELECT lives_ok($$ SELECT purchase(1, 4, sale_id => 'new', buyer => 'ann') $$, 'then he may buy again');
 
+-- One probe of an index finds what a buyer has, however many sales there are.  It is two here, as
+-- the product's row is this transaction's: it is looked at, and then locked.
+INSERT INTO shop_product_sale (sale_id, line, product_id, qty, state, buyer, created_by, created_at, settled_at)
+SELECT 's-' || g, 1, 1 + g % 2, 1, 'sold', 'buyer-' || g, 'me', now(), now() FROM generate_series(1, 20000) AS g;
+ANALYZE shop_product_sale;
+CREATE FUNCTION scans(OUT of_buyers bigint, OUT of_ids bigint, OUT of_all bigint) LANGUAGE sql AS $$
+    SELECT (SELECT pg_stat_get_xact_numscans(indexrelid) FROM pg_index
+            WHERE indrelid = 'shop_product_sale'::regclass AND NOT indisunique),
+        pg_stat_get_xact_numscans('shop_product_sale_pkey'::regclass),
+        pg_stat_get_xact_numscans('shop_product_sale'::regclass)
+$$;
+SELECT purchase(1, 1, sale_id => 'probe-1', buyer => 'buyer-2');
+SELECT * FROM scans() \gset before_
+SELECT purchase(1, 1, sale_id => 'probe-2', buyer => 'buyer-4');
+SELECT is((of_buyers - :before_of_buyers, of_ids - :before_of_ids, of_all - :before_of_all)::text, '(2,1,0)',
+    'probes for the buyer, one for the id, and no look at all sales')
+FROM scans();
+
 -- The column
 SELECT is((code, message, hint)::text, (c, m, 'Name a smallint, integer or bigint column, or none: SELECT purchase_keep_sales(''public.shop_product'', limit_column => '''');')::text, m)
 FROM (VALUES ('nothing', '42703', 'table "shop_product" has no column "nothing"'),
