@@ -62,6 +62,8 @@ is_as_shown($proxy, 'shop', 'scale.md',
 # ----------------------------------------------------------------
 
 my $session = session($proxy, 'shop');
+$session->set_query_timer_restart;
+my $lost = 'ERROR:  XX000';
 
 # on(SHARD, QUERY), and a session there
 sub on
@@ -202,8 +204,6 @@ sub end
 	return $answer;
 }
 
-my $lost = 'ERROR:  XX000';
-
 # The session's connection to a shard that was down: the first call finds it broken.
 sub start
 {
@@ -338,6 +338,54 @@ my %stop = (
 
 is(sqlstate($shard[1], "SELECT add_product(" . product(0, 1) . ", 1)", 'shop'),
 	'23514', "no shard takes the other's products");
+
+# ----------------------------------------------------------------
+# Roles and settings
+# ----------------------------------------------------------------
+
+{
+	my $p = product(1, 10);
+	my $buyer = "SET ROLE buyer; SELECT purchase($p, 1, 'by buyer')";
+	my $other = session_on(1);
+	my $place = call(q(SELECT option_value FROM pg_foreign_server,
+		pg_options_to_table(srvoptions) WHERE option_name = 'p1'));
+	my $caller;
+
+	$_->safe_psql('shop', 'CREATE ROLE buyer LOGIN') foreach (@shard, $proxy);
+	is(sqlstate($proxy, $buyer, 'shop'), '42501', 'who has no USAGE can not call');
+	call('GRANT USAGE ON FOREIGN SERVER shop TO buyer');
+	is(sqlstate($proxy, $buyer, 'shop'), '42501', 'nor who has no rights on the shard');
+	on(1, 'GRANT SELECT, UPDATE ON product TO buyer');
+	is(sqlstate($proxy, $buyer, 'shop'), '', 'who has both can');
+	is(on(1, "SELECT created_by FROM product_sale WHERE sale_id = 'by buyer'"),
+		'buyer', 'and is known there');
+
+	ask($other, "BEGIN; SELECT purchase($p, 1, sale_id => 'first')");
+	call("SET purchase.lock_wait = '-1'");
+	says("purchase($p, 1)", 'ERROR:  55P03', "the proxy's lock_wait does nothing");
+	call('RESET purchase.lock_wait');
+	call("ALTER SERVER shop OPTIONS (SET p1
+		'$place options=''-c purchase.lock_wait=-1''')");
+	$caller = begin("purchase($p, 1, 'second')");
+	wait_on(1, "wait_event_type = 'Lock'");
+	ask($other, 'COMMIT');
+	is(end($caller), 7, 'that of the connection does');
+
+	# A cancel reaches the shard.
+	ask($other, "BEGIN; SELECT purchase($p, 1, sale_id => 'third')");
+	$caller = begin("purchase($p, 1, 'cancelled')");
+	wait_on(1, "wait_event_type = 'Lock'");
+	call(q(SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+		WHERE query LIKE '%''cancelled''%' AND pid <> pg_backend_pid()));
+	is(end($caller), 'ERROR:  57014', 'a call is cancelled');
+	is( on(1, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"),
+		0, 'and waits no longer on the shard');
+	ask($other, 'COMMIT');
+	says("purchase($p, 1, 'cancelled')", 5, 'repeated, it sells');
+	is(stock($p), 5, 'once');
+	call("ALTER SERVER shop OPTIONS (SET p1 '$place')");
+	$other->quit;
+}
 
 # ----------------------------------------------------------------
 # The connection to the shard is lost
@@ -507,6 +555,24 @@ foreach my $shard (0, 1)
 	cart_is($c, 'sold sold', '8 8', '... and sells');
 }
 
+# What the documentation warns of: a cart that PL/Proxy splits.
+{
+	my @p = (product(0, 10), product(1, 1));
+
+	on($_, q(CREATE FUNCTION sell_split(ids bigint[], qtys bigint[]) RETURNS SETOF bigint
+		BEGIN ATOMIC SELECT remaining FROM purchase_cart(ids, qtys); END))
+	  foreach (0, 1);
+	call(q(CREATE FUNCTION sell_split(ids bigint[], qtys bigint[]) RETURNS SETOF bigint
+		LANGUAGE plproxy AS
+		$$ CLUSTER 'shop'; SPLIT ids, qtys; RUN ON hashint8(ids); $$));
+	says("sell_split(ARRAY[$p[0], $p[1]], ARRAY[2, 2])", 'ERROR:  SK003',
+		'SPLIT: a shard refuses');
+	ok( $shard[0]->poll_query_until('shop',
+			"SELECT stock = 8 FROM product WHERE id = $p[0]"),
+		'... and the other sells');
+	$delivered{ $p[0] } -= 2;
+}
+
 # A wrong id: the other cart is on both shards, or on one
 {
 	my $c = cart('right', 10, 10);
@@ -602,6 +668,29 @@ sub between
 	cart_is($c, 'sold sold', '8 8', '... once');
 	says($c->{sell}, "8\n8", '... and once more');
 	cart_is($c, 'sold sold', '8 8', '... nothing');
+}
+
+# So it does after the proxy has died.
+{
+	my $c = cart('gate proxy', 10, 10);
+	my $keeper = session_on(0);
+	my $caller;
+
+	ask($keeper, 'SELECT pg_advisory_lock(1)');
+	$caller = begin($c->{sell} =~ s/^SELECT //r);
+	wait_on(0, "wait_event = 'advisory'");
+	$proxy->stop('immediate');
+	$keeper->quit;
+	eval { $_->quit } foreach ($caller, $session);
+	$shard[0]->poll_query_until('shop',
+		"SELECT state = 'sold' FROM product_sale WHERE sale_id = '$c->{id}'")
+	  or die 'the shard did not go on';
+	$proxy->start;
+	$session = session($proxy, 'shop');
+	$session->set_query_timer_restart;
+	cart_is($c, 'sold held', '8 8', 'the proxy dies between hold and confirm');
+	says($c->{sell}, "8\n8", '... and the same call repeated sells');
+	cart_is($c, 'sold sold', '8 8', '... once');
 }
 
 # It confirms, and dies before it says so.
