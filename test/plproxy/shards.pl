@@ -276,6 +276,7 @@ my %stop = (
 	says($_->[0], "ERROR:  $_->[1]", "$_->[1] comes through")
 	  foreach (
 		[ 'purchase(99, 1)', 'SK001' ],
+		[ 'purchase(NULL, 1)', 'XX000' ],
 		[ "purchase($p, 3)", 'SK003' ],
 		[ "purchase_confirm('e4', $p)", 'SK101' ],
 		[ "purchase_release('e1', $p)", 'SK103' ],
