@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "common/int.h"
@@ -23,6 +24,7 @@
 #include "utils/snapmgr.h"
 
 #include "cart.h"
+#include "citus.h"
 #include "commit.h"
 #include "compat.h"
 #include "engine.h"
@@ -71,7 +73,7 @@ line_detail(Cart *cart, Line *line)
 		case OUTCOME_PRODUCT_NOT_FOUND:
 			return psprintf("Key (%s)=(%s) is not present in table \"%s\".",
 							cart->table.st->key_column, product,
-							RelationGetRelationName(cart->table.rel));
+							RelationGetRelationName(cart->table.named));
 		case OUTCOME_BUSY:
 			if (line->lapsed > 0)
 				return psprintf("Another transaction holds a lock on a lapsed hold of product %s.",
@@ -152,7 +154,7 @@ cart_raise(Cart *cart)
 				 cart->lock_wait == 0 ?
 				 errhint("Retry the transaction, or wait for the other: SET purchase.lock_wait = '1s';") :
 				 errhint("Retry the transaction."),
-				 errtable(cart->table.rel)));
+				 errtable(cart->table.named)));
 	ereport(ERROR,
 			(errcode(outcome_sqlstate(outcome)),
 			 nfailed == 1 ? errmsg_line(cart, worst) :
@@ -169,10 +171,10 @@ cart_raise(Cart *cart)
 			 worst->limit > worst->bought ?
 			 errhint("A quantity of up to " INT64_FORMAT " can be sold to this buyer.",
 					 worst->limit - worst->bought) : 0,
-			 errtablecol(cart->table.rel, outcome == OUTCOME_PRODUCT_NOT_FOUND ?
-						 cart->table.st->key_attno :
-						 outcome == OUTCOME_BUYER_LIMIT_EXCEEDED ?
-						 cart->table.st->limit_attno : cart->table.st->stock_attno)));
+			 errtablecolname(cart->table.named, outcome == OUTCOME_PRODUCT_NOT_FOUND ?
+							 cart->table.st->key_column :
+							 outcome == OUTCOME_BUYER_LIMIT_EXCEEDED ?
+							 cart->table.st->limit_column : cart->table.st->stock_column)));
 }
 
 typedef struct Wait
@@ -276,18 +278,26 @@ judge_limit(Cart *cart, Line *line, bool locked)
 	int64		lapsed;
 	int64		excess;
 
-	if (cart->verb != VERB_SELL || cart->table.st->limit_attno == InvalidAttrNumber ||
-		line->limit < 0)
+	if (cart->verb != VERB_SELL || cart->table.st->limit_column == NULL)
+		return;
+	if (cart->table.st->limit_misfit != NULL)
+		raise_limit_misfit(cart->table.st, cart->table.named);
+	if (line->limit < 0)
 		return;
 	/* held before there were limits, and taken anew by a confirm */
 	if (cart->sale != NULL && !cart->sale->is_new && cart->sale->buyer == NULL)
 		return;
 	if (cart->sale == NULL || cart->sale->buyer == NULL)
+	{
+		line->outcome = OUTCOME_BUYER_LIMIT_EXCEEDED;
+		if (IsolationUsesXactSnapshot() && !locked)
+			return;				/* the stock comes first */
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("product %s has a limit per buyer", cart_line_name(cart, line)),
 				 errhint("Name the buyer: sale_id => '...', buyer => '...'"),
-				 errtablecol(cart->table.rel, cart->table.st->limit_attno)));
+				 errtablecolname(cart->table.named, cart->table.st->limit_column)));
+	}
 	if (locked)
 		PushActiveSnapshot(GetTransactionSnapshot());
 	hold_count_bought(cart, line, &lapsed);
@@ -332,7 +342,7 @@ cart_judge_limits_again(Cart *cart)
 					 errmsg("limit per buyer of product %s exceeded", cart_line_name(cart, line)),
 					 errdetail("A trigger has sold to buyer \"%s\" in the middle of this sale.",
 							   key_clip(text_to_cstring(cart->sale->buyer))),
-					 errtablecol(cart->table.rel, cart->table.st->limit_attno)));
+					 errtablecolname(cart->table.named, cart->table.st->limit_column)));
 	}
 	PopActiveSnapshot();
 }
@@ -352,7 +362,7 @@ decide(Cart *cart, Line *line, bool locked)
 						cart_line_name(cart, line)),
 				 errhint("Set it, and declare column \"%s\" NOT NULL.",
 						 cart->table.st->stock_column),
-				 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
+				 errtablecolname(cart->table.named, cart->table.st->stock_column)));
 	}
 
 	count_lapsed(cart, line, locked);
@@ -461,7 +471,7 @@ check_overflow(Cart *cart, Line *line)
 					   product, line->stock,
 					   cart->verb == VERB_RESTOCK ? line->qty : line->taken - line->qty,
 					   type, column),
-			 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
+			 errtablecolname(cart->table.named, cart->table.st->stock_column)));
 }
 
 static bool
@@ -485,8 +495,8 @@ write_line(Cart *cart, Line *line)
 				 errmsg("the update of product %s did not take place",
 						cart_line_name(cart, line)),
 				 errdetail("A trigger or rule on table \"%s\" suppressed it or took the units.",
-						   RelationGetRelationName(cart->table.rel)),
-				 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
+						   RelationGetRelationName(cart->table.named)),
+				 errtablecolname(cart->table.named, cart->table.st->stock_column)));
 
 	/* the guard refuses any other change, a trigger's, too */
 	if (cart->table.st->guarded && line->remaining != line_new_stock(cart, line))
@@ -494,11 +504,11 @@ write_line(Cart *cart, Line *line)
 				(errcode(ERRCODE_STOCK_GUARDED),
 				 errmsg("column \"%s\" of table \"%s\" is guarded",
 						cart->table.st->stock_column,
-						RelationGetRelationName(cart->table.rel)),
+						RelationGetRelationName(cart->table.named)),
 				 errdetail("A trigger has changed the stock of product %s from " INT64_FORMAT " to " INT64_FORMAT ".",
 						   cart_line_name(cart, line), line_new_stock(cart, line),
 						   line->remaining),
-				 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
+				 errtablecolname(cart->table.named, cart->table.st->stock_column)));
 	line->outcome = OUTCOME_SOLD;
 }
 
@@ -812,6 +822,42 @@ prevent_if_read_only(Cart *cart)
 }
 
 /*
+ * Where the table is distributed, and the shard that has the cart's products is on this
+ * node, work on that.  Else, or where more is needed than the row engine can, the
+ * distributed table serves, and Citus finds the rows.
+ */
+static void
+use_local_shard(Cart *cart)
+{
+	StockTable *st = cart->table.st;
+	OpenTable	shard_table = cart->table;
+	Oid			shard = InvalidOid;
+	Datum		key = (Datum) 0;
+
+	if (purchase_engine == ENGINE_SQL || RecoveryInProgress() || engine_sql_reasons(st, cart->table.rel) !=
+		SQL_REASON(SQL_CITUS))
+		return;
+	for (int i = 0; i < cart->nlines; i++)
+	{
+		Oid			of_line;
+
+		if (!key_from_product(&st->key_type, cart->lines[i].product,
+							  cart->product_type, &key))
+			return;
+		of_line = citus_local_shard(cart->table.rel, &st->key_type, key);
+		if (!OidIsValid(of_line) || (i > 0 && of_line != shard))
+			return;
+		shard = of_line;
+	}
+	if (!OidIsValid(shard) || !stock_table_use_shard(&shard_table, cart->self, shard, key))
+		return;
+	if (engine_sql_reasons(shard_table.st, shard_table.rel) == 0)
+		cart->table = shard_table;
+	else
+		relation_close(shard_table.rel, NoLock);
+}
+
+/*
  * Open a cart's stock table, which stays open until cart_close(), as an error message
  * needs it.
  */
@@ -825,6 +871,8 @@ cart_open(Cart *cart)
 	stock_table_open(&cart->table, cart->self, cart->stock_table,
 					 cart->verb == VERB_READ ? USE_READ :
 					 cart->verb == VERB_SELL ? USE_SELL : USE_WRITE);
+	if (cart->table.st->distributed_by_key)
+		use_local_shard(cart);
 	cart->engine = engine_choose(&cart->table);
 	cart->lock_wait = cart->patience == PATIENCE_NONE ? 0 :
 		cart->patience == PATIENCE_UNBOUNDED ? -1 :
@@ -911,8 +959,6 @@ cart_run(Cart *cart)
 	Outcome		outcome;
 
 	prepare_lines(cart);
-	if (cart->verb == VERB_SELL && cart->table.st->limit_misfit != NULL)
-		raise_limit_misfit(cart->table.st, cart->table.rel);
 	cart->nsales = nsales;
 	do
 	{

@@ -111,7 +111,7 @@ engine_choose(OpenTable *table)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("the row engine cannot serve table \"%s\"",
-						RelationGetRelationName(table->rel)),
+						RelationGetRelationName(table->named)),
 				 errdetail("The reason: %s.", sql_reason_text(reasons)),
 				 errhint("Let the engine be chosen: RESET purchase.engine;")));
 	return &engine_sql;

@@ -145,7 +145,7 @@ run_plan(Cart *cart, Line *line, int plan, int64 *stock, bool *isnull)
 						key_product_text(&cart->table.st->key_type,
 										 line->product, cart->product_type)),
 				 errhint("The key column must identify a row by itself."),
-				 errtablecol(cart->table.rel, cart->table.st->key_attno)));
+				 errtablecolname(cart->table.named, cart->table.st->key_column)));
 	if (SPI_processed == 0)
 	{
 		SPI_freetuptable(SPI_tuptable);

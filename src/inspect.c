@@ -34,6 +34,7 @@
 #include "utils/rel.h"
 #include "utils/typcache.h"
 
+#include "citus.h"
 #include "compat.h"
 #include "guard.h"
 #include "inspect.h"
@@ -367,32 +368,6 @@ inspect_key_column(Relation rel, StockTable *st, Misfit *why)
 }
 
 /*
- * Citus keeps the rows of a distributed table elsewhere: the table itself is
- * an ordinary one without rows.
- */
-static bool
-is_citus_table(Oid relid)
-{
-	Oid			catalog = get_relname_relid("pg_dist_partition",
-											PG_CATALOG_NAMESPACE);
-	Relation	rel;
-	SysScanDesc scan;
-	ScanKeyData key;
-	bool		found;
-
-	if (!OidIsValid(catalog))
-		return false;
-	rel = table_open(catalog, AccessShareLock);
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
-	found = HeapTupleIsValid(systable_getnext(scan));
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
-}
-
-/*
  * Why the row engine can't serve this table, as far as the table's definition
  * decides.  See engine_sql_reasons() for the reasons that depend on the user or on a
  * setting.
@@ -418,7 +393,7 @@ table_sql_reasons(Relation rel)
 	if (form->relhassubclass &&
 		find_inheritance_children(RelationGetRelid(rel), NoLock) != NIL)
 		reasons |= SQL_REASON(SQL_INHERITANCE);
-	if (is_citus_table(RelationGetRelid(rel)))
+	if (citus_is_table(RelationGetRelid(rel)))
 		reasons |= SQL_REASON(SQL_CITUS);
 
 	/* not earlier: reading a catalog may replace them */
@@ -625,6 +600,8 @@ inspect(Oid self, Relation rel, const char *key_column,
 		return NULL;
 	}
 	st->sql_reasons |= table_sql_reasons(rel);
+	st->distributed_by_key = (st->sql_reasons & SQL_REASON(SQL_CITUS)) != 0 &&
+		citus_is_distributed_by(st->relid, st->key_column);
 	inspect_target(rel, st, self);
 
 	MemoryContextSwitchTo(cxt);
@@ -726,7 +703,6 @@ find_limit_column(Relation rel, StockTable *st, const char *name)
 	if (inspect_limit_column(rel, st, name, &why))
 		return;
 	st->limit_misfit = MemoryContextStrdup(st->cxt, why.detail);
-	st->selected_cols_to_sell = st->selected_cols;
 }
 
 /*

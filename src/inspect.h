@@ -84,6 +84,7 @@ typedef struct StockTable
 	AttrNumber	limit_attno;	/* 0 then, too */
 	Oid			limit_type;		/* as stock_type */
 	uint32		sql_reasons;	/* SQL_REASON()s of the table */
+	bool		distributed_by_key; /* by Citus, in shards */
 
 	/* What each engine knows of it, when it has first served it. */
 	struct RowTable *row;

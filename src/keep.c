@@ -248,8 +248,9 @@ purchase_keep_sales(PG_FUNCTION_ARGS)
 					 errhint("Name a smallint, integer or bigint column, or none: SELECT purchase_keep_sales(%s, limit_column => '');",
 							 relation_literal(st->relid)),
 					 errtable(rel)));
-		index_buyers(sale_table);
 	}
+	if (limit_column != NULL ? limit_column[0] != '\0' : registration.limit_column != NULL)
+		index_buyers(sale_table);
 	if (hold_table == sale_table)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -72,8 +72,8 @@ raise_sale_not_found(Cart *cart)
 			(errcode(ERRCODE_SALE_NOT_FOUND),
 			 errmsg("sale \"%s\" not found", sale_name(cart->sale)),
 			 errdetail("Table \"%s\" has no sale with this id.",
-					   RelationGetRelationName(cart->table.rel)),
-			 errtable(cart->table.rel)));
+					   RelationGetRelationName(cart->table.named)),
+			 errtable(cart->table.named)));
 }
 
 /*
@@ -90,7 +90,7 @@ raise_sale_has_changed(Cart *cart, const char *what)
 			 errdetail("Sale \"%s\" was %s after this transaction began.",
 					   sale_name(cart->sale), what),
 			 errhint("Retry the transaction."),
-			 errtable(cart->table.rel)));
+			 errtable(cart->table.named)));
 }
 
 void
@@ -102,7 +102,7 @@ raise_hold_expired(Cart *cart, const char *detail, const char *hint)
 			 errmsg("the hold of sale \"%s\" has expired", sale_name(cart->sale)),
 			 errdetail_internal("%s", detail),
 			 errhint("%s", hint),
-			 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
+			 errtablecolname(cart->table.named, cart->table.st->stock_column)));
 }
 
 void
@@ -127,7 +127,7 @@ raise_sale_settled(Cart *cart, SaleState state)
 			 state == SALE_SOLD ?
 			 errdetail("What is sold is no longer held.") :
 			 errdetail("What was released can't be held or sold any more."),
-			 errtable(cart->table.rel)));
+			 errtable(cart->table.named)));
 }
 
 /*
@@ -149,14 +149,14 @@ raise_return_exceeds_sale(Cart *cart, SaleLine *line, int64 qty)
 						   state_names[line->state]),
 				 line->has_hold ?
 				 errhint("Give them back with purchase_release().") : 0,
-				 errtable(cart->table.rel)));
+				 errtable(cart->table.named)));
 	ereport(ERROR,
 			(errcode(ERRCODE_RETURN_EXCEEDS_SALE),
 			 errmsg("return exceeds sale \"%s\"", sale_name(cart->sale)),
 			 errdetail("Of product %s, " INT64_FORMAT " were sold and " INT64_FORMAT " returned, " INT64_FORMAT " %s to be returned.",
 					   product, line->qty - line->released, line->returned, qty,
 					   qty == 1 ? "was" : "were"),
-			 errtable(cart->table.rel)));
+			 errtable(cart->table.named)));
 }
 
 pg_noreturn static void raise_conflict(Cart *cart, const char *message,
@@ -175,7 +175,7 @@ raise_conflict(Cart *cart, const char *message, const char *what)
 			 errmsg_internal("%s", message),
 			 what != NULL ? errdetail("It was made with %s.", what) : 0,
 			 errhint("Repeat a call with the arguments of the first one, or take a new id."),
-			 errtable(cart->table.rel)));
+			 errtable(cart->table.named)));
 }
 
 /*
@@ -204,7 +204,7 @@ state_from_name(Cart *cart, const char *name)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("sale \"%s\" is in an unknown state, \"%s\"",
 					sale_name(cart->sale), name),
-			 errtable(cart->table.rel)));
+			 errtable(cart->table.named)));
 }
 
 static int64

@@ -204,14 +204,14 @@ lock_looked_at(Cart *cart, Line *line, bool wait, Queue *queue,
 						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 						 errmsg("could not serialize access due to concurrent update"),
 						 errhint("Retry the transaction."),
-						 errtable(cart->table.rel)));
+						 errtable(cart->table.named)));
 			return false;
 
 		case TM_SelfModified:
 			ereport(ERROR,
 					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
 					 errmsg("the product's row was already modified by an operation triggered by the current command"),
-					 errtable(cart->table.rel)));
+					 errtable(cart->table.named)));
 
 		default:
 			elog(ERROR, "unexpected result of table_tuple_lock");

@@ -21,6 +21,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/portal.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -106,9 +107,9 @@ raise_if_hidden(Cart *cart, Line *line)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for product %s", cart_line_name(cart, line)),
 				 errdetail("Row security of table \"%s\" does not let %s update it.",
-						   RelationGetRelationName(cart->table.rel),
+						   RelationGetRelationName(cart->table.named),
 						   GetUserNameFromId(GetUserId(), false)),
-				 errtablecol(cart->table.rel, cart->table.st->key_attno)));
+				 errtablecolname(cart->table.named, cart->table.st->key_column)));
 }
 
 /*
@@ -287,7 +288,7 @@ raise_not_part(Cart *cart, int sqlerrcode)
 			(errcode(sqlerrcode),
 			 errmsg("product %s is not part of sale \"%s\"",
 					cart_line_name(cart, &cart->lines[0]), sale_name(cart->sale)),
-			 errtablecol(cart->table.rel, cart->table.st->key_attno)));
+			 errtablecolname(cart->table.named, cart->table.st->key_column)));
 }
 
 /*
@@ -331,7 +332,7 @@ sale_release_part(Cart *cart)
 						sale_name(cart->sale), cart_line_name(cart, &cart->lines[0])),
 				 errdetail("It holds " INT64_FORMAT ", " INT64_FORMAT " were to be released.",
 						   line->units, qty),
-				 errtablecol(cart->table.rel, cart->table.st->stock_attno)));
+				 errtablecolname(cart->table.named, cart->table.st->stock_column)));
 	if (line->has_hold)
 	{
 		units = give_back(cart);
@@ -354,7 +355,7 @@ sale_extend(Cart *cart)
 	Record		record;
 	TimestampTz result;
 
-	open_sale(cart, VERB_SELL, &record);
+	open_sale(cart, VERB_RESTOCK, &record); /* no limit is asked for */
 	check_may_sell(cart, &record);
 	if (is_in_state(&record, SALE_SOLD))
 		raise_sale_settled(cart, SALE_SOLD);
@@ -595,7 +596,7 @@ forget_sale(Cart *cart, SaleParams *params)
 	(void) sales_run(cart, SALE_COUNT_LINES, params, false);
 	nlines = DatumGetInt64(sales_value(0, 1, &isnull));
 	SPI_freetuptable(SPI_tuptable);
-	if (nlines != (int64) n)
+	if (n == 0 || nlines != (int64) n)
 		return false;
 	(void) sales_write(cart, SALE_FORGET, params, n);
 	return true;
@@ -610,6 +611,7 @@ forget_found(Cart *cart, SalePlan plan, SaleParams *params, int64 max)
 	Portal		portal = sales_cursor(cart, plan, params);
 	int64		nsales = 0;
 
+	PinPortal(portal);			/* against a trigger that closes all cursors */
 	for (;;)
 	{
 		SPITupleTable *ids;
@@ -627,10 +629,12 @@ forget_found(Cart *cart, SalePlan plan, SaleParams *params, int64 max)
 					   SPI_getbinval(ids->vals[i], ids->tupdesc, 1, &isnull));
 			nsales += forget_sale(cart, params);
 		}
+		params->nulls[SALE_PARAM_ID] = 'n';
 		SPI_freetuptable(ids);
 		if (n == 0 || nsales == max)
 			break;
 	}
+	UnpinPortal(portal);
 	SPI_cursor_close(portal);
 	return nsales;
 }

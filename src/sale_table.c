@@ -32,6 +32,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "citus.h"
 #include "compat.h"
 #include "plans.h"
 #include "relation.h"
@@ -117,7 +118,11 @@ static const char *const sale_plans[] = {
 	[SALE_RELY_ON] =
 	"SELECT FROM %s AS s WHERE s." THE_LINE " FOR KEY SHARE",
 	[SALE_INSERT] = "INSERT INTO %s (%c) VALUES (%v)",
-	[SALE_INSERT_HOLD] = "INSERT INTO %h (%c) VALUES (%v)",
+	/* a trigger may have settled the line */
+	[SALE_INSERT_HOLD] =
+	"INSERT INTO %h (%c) SELECT %v WHERE EXISTS (SELECT FROM %s AS s WHERE s." THE_LINE
+	" AND s.state OPERATOR(pg_catalog.=) 'held'::pg_catalog.text"
+	" AND s.released OPERATOR(pg_catalog.=) 0)",
 	[SALE_SETTLE] =
 	"UPDATE %s SET state = $6, released = $8, settled_at = $14 WHERE " THE_LINE
 	" AND state OPERATOR(pg_catalog.=) $19 AND released OPERATOR(pg_catalog.=) $20",
@@ -194,7 +199,8 @@ static const char *const sale_plans[] = {
  */
 
 /*
- * Is it a valid, immediate, unique index on (sale_id, line)?
+ * Is it a valid, immediate, unique index on (sale_id, line)?  Or on these and the
+ * product, as Citus wants it: it is the claim of an id that keeps it unique.
  */
 static bool
 is_line_index(Relation index)
@@ -202,7 +208,9 @@ is_line_index(Relation index)
 	Form_pg_index form = index->rd_index;
 
 	return form->indisunique && form->indisvalid && form->indimmediate &&
-		form->indnkeyatts == 2 &&
+		(form->indnkeyatts == 2 ||
+		 (form->indnkeyatts == 3 &&
+		  form->indkey.values[2] == get_attnum(form->indrelid, "product_id"))) &&
 		form->indkey.values[0] == get_attnum(form->indrelid, "sale_id") &&
 		form->indkey.values[1] == get_attnum(form->indrelid, "line") &&
 		index->rd_rel->relam == BTREE_AM_OID &&
@@ -310,8 +318,9 @@ sales_kept(Cart *cart)
 /*
  * Lock both tables, and see that they fit.  Locks are taken each time: another
  * transaction may alter a table that we have checked only while we don't hold it.  Then
- * what we know of the stock table is no longer valid, and they are checked anew.  A new
- * name of the schema is seen by the plans only, so those are asked, too.
+ * what we know of the stock table is no longer valid, and they are checked anew; once, as
+ * it stays invalid to the end of the call.  A new name of the schema is seen by the plans
+ * only, so those are asked, too.
  */
 void
 sales_open(Cart *cart)
@@ -319,21 +328,24 @@ sales_open(Cart *cart)
 	StockTable *st = cart->table.st;
 	LOCKMODE	lockmode = cart->table.lockmode;
 	SaleTables	tables = {0};
+	bool		plans_are_good;
 
 	if (!sales_kept(cart))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" keeps no sales",
-						RelationGetRelationName(cart->table.rel)),
+						RelationGetRelationName(cart->table.named)),
 				 errhint("Let its owner make the tables for them: SELECT purchase_keep_sales(%s);",
 						 relation_literal(st->relid)),
-				 errtable(cart->table.rel)));
+				 errtable(cart->table.named)));
 
 	LockRelationOid(st->sale_table, lockmode);
 	LockRelationOid(st->hold_table, lockmode);
-	if (st->sales != NULL && stock_table_is_current(st) &&
-		plans_are_valid(st->sales->plans))
+	plans_are_good = st->sales != NULL && plans_are_valid(st->sales->plans);
+	if (plans_are_good && (stock_table_is_current(st) ||
+						   st->sales->as_of == stock_table_ninvalidations()))
 		return;
+	tables.as_of = stock_table_ninvalidations();
 
 	/* these may raise, so they come before what lives longer */
 	check_fit(cart, st->sale_table, sale_columns, &tables.sale);
@@ -341,7 +353,8 @@ sales_open(Cart *cart)
 
 	if (st->sales == NULL)
 		st->sales = MemoryContextAllocZero(st->cxt, sizeof(SaleTables));
-	tables.plans = plans_renew(st->sales->plans, N_SALE_PLANS, st->cxt);
+	tables.plans = plans_are_good ? st->sales->plans :
+		plans_renew(st->sales->plans, N_SALE_PLANS, st->cxt);
 	*st->sales = tables;
 }
 
@@ -364,6 +377,8 @@ sales_begin(SaleContext *context, Cart *cart)
 						   context->sec_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);
 	context->guc_level = compat_restrict_search_path();
+	if (cart->table.rel != cart->table.named)
+		citus_let_write_shards();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 }
@@ -550,7 +565,7 @@ sales_insert(Cart *cart, SalePlan plan, SaleParams *params, int nrows)
 	SaleContext context;
 
 	sales_open(cart);
-	if (plan == SALE_INSERT ? st->sales->sale.is_plain : st->sales->hold.is_plain)
+	if (st->sales->sale.is_plain && (plan == SALE_INSERT || st->sales->hold.is_plain))
 	{
 		sale_insert(plan == SALE_INSERT ? st->sale_table : st->hold_table,
 					plan == SALE_INSERT ? &st->sales->sale : &st->sales->hold,

@@ -105,6 +105,7 @@ typedef struct SaleTables
 {
 	SaleTable	sale;
 	SaleTable	hold;
+	uint64		as_of;			/* stock_table_ninvalidations() */
 	struct PlanSet *plans;
 } SaleTables;
 

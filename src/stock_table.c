@@ -31,6 +31,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "citus.h"
 #include "registration.h"
 #include "relation.h"
 #include "stock_table.h"
@@ -43,6 +44,9 @@ typedef struct CacheEntry
 } CacheEntry;
 
 static HTAB *cache = NULL;
+
+/* How often anything has been invalidated. */
+static uint64 ninvalidations = 0;
 
 /*
  * The registrations that have been read.  It is known before they are, so that an
@@ -58,6 +62,7 @@ relcache_callback(pg_attribute_unused() Datum arg, Oid relid)
 	HASH_SEQ_STATUS seq;
 	CacheEntry *entry;
 
+	ninvalidations++;
 	if (all)
 		default_relid = InvalidOid;
 
@@ -113,41 +118,56 @@ sweep_cache(void)
 }
 
 /*
- * Read the registration of a locked relation anew.  If an invalidation comes
- * in meanwhile, the entry serves this call, as if it had come a moment
+ * Find out anew about a locked relation, whose registration was just read.  If an
+ * invalidation comes in meanwhile, the entry serves this call, as if it had come a moment
  * earlier, and the next one reads again.
  */
 static StockTable *
-build_entry(Oid self, Relation rel)
+build_entry(Oid self, Relation rel, Registration *registration)
 {
 	Oid			relid = RelationGetRelid(rel);
-	Registration registration = {.relid = relid};
 	CacheEntry *entry;
 	StockTable *st;
-
-	watched_relid = registration_relid(self);
-	if (!registration_find(self, &registration))
-		raise_not_attached(rel);
 
 	sweep_cache();
 	entry = hash_search(cache, &relid, HASH_ENTER, NULL);
 	entry->valid = true;
 	entry->st = NULL;
-	st = inspect_registered(self, rel, &registration);
+	st = inspect_registered(self, rel, registration);
 	MemoryContextSetParent(st->cxt, CacheMemoryContext);
 	entry->st = st;
 	return st;
 }
 
+/*
+ * What is remembered of a relation; NULL if that is nothing.
+ */
+static StockTable *
+recall(Oid relid)
+{
+	CacheEntry *entry = hash_search(cache, &relid, HASH_FIND, NULL);
+
+	return entry != NULL && entry->valid ? entry->st : NULL;
+}
+
 static StockTable *
 lookup(Oid self, Relation rel)
 {
-	Oid			relid = RelationGetRelid(rel);
-	CacheEntry *entry = hash_search(cache, &relid, HASH_FIND, NULL);
+	StockTable *st = recall(RelationGetRelid(rel));
+	Registration registration = {.relid = RelationGetRelid(rel)};
 
-	if (entry != NULL && entry->valid && entry->st != NULL)
-		return entry->st;
-	return build_entry(self, rel);
+	if (st != NULL)
+		return st;
+	watched_relid = registration_relid(self);
+	if (!registration_find(self, &registration))
+		raise_not_attached(rel);
+	return build_entry(self, rel, &registration);
+}
+
+uint64
+stock_table_ninvalidations(void)
+{
+	return ninvalidations;
 }
 
 /*
@@ -156,9 +176,7 @@ lookup(Oid self, Relation rel)
 bool
 stock_table_is_current(StockTable *st)
 {
-	CacheEntry *entry = hash_search(cache, &st->relid, HASH_FIND, NULL);
-
-	return entry != NULL && entry->valid && entry->st == st;
+	return recall(st->relid) == st;
 }
 
 static Oid
@@ -222,17 +240,34 @@ user_name(void)
 }
 
 /*
+ * The table as the executor wants it.
+ */
+static void
+make_range(OpenTable *table)
+{
+	StockTable *st = table->st;
+	bool		for_update = table->use != USE_READ;
+
+	table->range = make_one_relation(table->rel, table->lockmode,
+									 for_update ? ACL_SELECT | ACL_UPDATE :
+									 ACL_SELECT,
+									 table->use == USE_SELL && st->limit_attno != InvalidAttrNumber ?
+									 st->selected_cols_to_sell : st->selected_cols,
+									 for_update ? st->updated_cols : NULL);
+}
+
+/*
  * The rights that "UPDATE t SET stock = ... WHERE key = ..." needs, or for
  * reading, SELECT.  Those on the relation by the executor's own check, so that
  * its hooks see it.
  */
 static void
-check_rights(OpenTable *table, TableUse use)
+check_rights(OpenTable *table)
 {
 	StockTable *st = table->st;
 	Relation	rel = table->rel;
-	bool		for_update = use != USE_READ;
-	bool		sells = use == USE_SELL && st->limit_column != NULL;
+	bool		for_update = table->use != USE_READ;
+	bool		sells = table->use == USE_SELL && st->limit_attno != InvalidAttrNumber;
 	Oid			schema = RelationGetNamespace(rel);
 
 	if (may_use_schema(schema, GetUserId()) != ACLCHECK_OK)
@@ -244,11 +279,7 @@ check_rights(OpenTable *table, TableUse use)
 						 quote_identifier(get_namespace_name(schema)),
 						 user_name())));
 
-	table->range = make_one_relation(rel, table->lockmode,
-									 for_update ? ACL_SELECT | ACL_UPDATE :
-									 ACL_SELECT,
-									 sells ? st->selected_cols_to_sell : st->selected_cols,
-									 for_update ? st->updated_cols : NULL);
+	make_range(table);
 	if (!has_permissions(table->range))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -276,11 +307,60 @@ void
 stock_table_open(OpenTable *table, Oid self, Oid relid, TableUse use)
 {
 	cache_init();
+	table->use = use;
 	table->lockmode = use == USE_READ ? AccessShareLock : RowExclusiveLock;
-	table->rel = open_relation(self, relid, table->lockmode);
+	table->rel = table->named = open_relation(self, relid, table->lockmode);
 	table->st = lookup(self, table->rel);
 	table->index = NULL;
-	check_rights(table, use);
+	check_rights(table);
+}
+
+/*
+ * The shard of a table of sales, or of holds, that belongs to a shard of the stock table.
+ * InvalidOid if that table is not distributed alike: then no sales are kept.
+ */
+static Oid
+shard_beside(Oid relid, KeyType *kt, Datum key)
+{
+	Relation	rel = OidIsValid(relid) && citus_is_table(relid) ?
+		try_relation_open(relid, AccessShareLock) : NULL;
+	Oid			result;
+
+	if (rel == NULL)
+		return InvalidOid;
+	result = citus_shard_beside(rel, kt, key);
+	relation_close(rel, NoLock);
+	return result;
+}
+
+/*
+ * Go on with a shard of an open table, which has the row of a key.  It is sold from as the
+ * table is, with the rights on that.  False if it can't be had.
+ */
+bool
+stock_table_use_shard(OpenTable *table, Oid self, Oid shard, Datum key)
+{
+	Relation	rel = try_relation_open(shard, table->lockmode);
+	StockTable *st;
+
+	if (rel == NULL)
+		return false;
+	st = recall(shard);
+	if (st == NULL)
+	{
+		Registration registration = {.relid = table->st->relid};
+		KeyType    *kt = &table->st->key_type;
+
+		if (!registration_find(self, &registration))
+			raise_not_attached(table->named);
+		registration.sale_table = shard_beside(registration.sale_table, kt, key);
+		registration.hold_table = shard_beside(registration.hold_table, kt, key);
+		st = build_entry(self, rel, &registration);
+	}
+	table->rel = rel;
+	table->st = st;
+	make_range(table);
+	return true;
 }
 
 /*
@@ -300,5 +380,7 @@ stock_table_close(OpenTable *table)
 {
 	if (table->index != NULL)
 		index_close(table->index, NoLock);
+	if (table->rel != table->named)
+		relation_close(table->named, NoLock);
 	relation_close(table->rel, NoLock);
 }

@@ -26,6 +26,9 @@ typedef struct OpenTable
 {
 	StockTable *st;
 	Relation	rel;
+	Relation	named;			/* by the call: the same, or the distributed
+								 * table that rel is a shard of */
+	TableUse	use;
 	LOCKMODE	lockmode;
 	OneRelation range;			/* as the executor wants it */
 	Relation	index;			/* of the key; see stock_table_index() */
@@ -33,6 +36,9 @@ typedef struct OpenTable
 
 extern void stock_table_open(OpenTable *table, Oid self, Oid relid,
 							 TableUse use);
+extern bool stock_table_use_shard(OpenTable *table, Oid self, Oid shard,
+								  Datum key);
+extern uint64 stock_table_ninvalidations(void);
 extern bool stock_table_is_current(StockTable *st);
 extern Relation stock_table_index(OpenTable *table);
 extern void stock_table_close(OpenTable *table);

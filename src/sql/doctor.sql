@@ -420,6 +420,18 @@ found (rank, severity, finding, condition, statement) AS (
                       WHERE i.indrelid = hold_table AND i.indisvalid
                         AND i.indkey[0] = a.attnum AND i.indpred IS NULL)
     UNION ALL
+    SELECT 11, 'error',
+           format('column %I, which says how many one buyer may have, is gone or does not fit: nothing is sold', limit_column),
+           'if there shall be no limits',
+           format('SELECT %s.purchase_keep_sales(%L, limit_column => %L);', x.schema, relid::regclass, '')
+    FROM extension AS x, t
+    WHERE limit_column IS NOT NULL
+      AND NOT EXISTS (SELECT FROM pg_attribute AS a JOIN pg_type AS y ON y.oid = a.atttypid
+                      WHERE a.attrelid = relid AND a.attname = limit_column AND a.attgenerated <> 'v'
+                        AND a.attnum NOT IN (t.key_attno, t.stock_attno)
+                        AND CASE y.typtype WHEN 'd' THEN y.typbasetype ELSE y.oid END
+                            IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype))
+    UNION ALL
     SELECT 35, 'warning',
            format('no index on %s finds what a buyer has of a product: each sale of one that has a limit reads all sales', sale_table), NULL,
            format('CREATE INDEX ON %s (buyer, product_id);', sale_table)
@@ -571,8 +583,8 @@ found (rank, severity, finding, condition, statement) AS (
     WHERE code = reasons[1] OR relkind = 'r' AND code <> 'setting'
     UNION ALL
     SELECT 96, 'info', 'nobody but the owner can sell', 'if others shall',
-           format('GRANT SELECT (%1$I, %2$I), UPDATE (%2$I) ON %3$s TO your_role;',
-                  key_column, stock_column, t.name)
+           format('GRANT SELECT (%1$I, %2$I%4$s), UPDATE (%2$I) ON %3$s TO your_role;',
+                  key_column, stock_column, t.name, ', ' || quote_ident(limit_column))
     FROM t
     WHERE NOT EXISTS (
         SELECT FROM (SELECT 'public'::name AS rolname

@@ -59,6 +59,11 @@ CREATE FUNCTION purchase_detach(stock_table regclass)
 COMMENT ON FUNCTION purchase_detach(regclass) IS
     'forgets an attached table and takes its guard away; its stock stays as it is';
 
+CREATE FUNCTION purchase_distribute(stock_table regclass)
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_distribute(regclass) IS
+    'on a Citus coordinator, attaches a distributed table on every node, and lets calls be sent to the node that has the product';
+
 CREATE FUNCTION purchase_guard_stock() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION purchase_guard_stock() IS

@@ -156,5 +156,29 @@ FROM (VALUES ('thing_hold', 'UPDATE', 'thing_sale', $$ purchase_confirm('held', 
         $$ purchase(1, 1, 'thing', sale_id => 'new', hold_for => '1 hour') $$))
     AS d (t, event, on_table, call);
 
+-- A trigger may settle what is being held, but not before it is.
+CREATE FUNCTION settle() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$
+BEGIN
+    IF NEW.buyer = 'fraud' THEN
+        PERFORM purchase_release(NEW.sale_id);
+    ELSIF NEW.buyer = 'vip' THEN
+        PERFORM purchase_confirm(NEW.sale_id);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER settle AFTER INSERT ON shop_product_sale FOR EACH ROW EXECUTE FUNCTION settle();
+SELECT purchase_set_stock(1, 10), purchase_set_stock(2, 10);
+SELECT is((code, message)::text, ('09000', 'the insertion of sale "settle" did not take place')::text, 'a trigger settles what is not yet held, for a ' || buyer)
+FROM unnest(ARRAY['fraud', 'vip']) AS buyer,
+    error_of(format('SELECT purchase_cart(ARRAY[1, 2], ARRAY[1, 2], sale_id => ''settle'', hold_for => ''1 hour'', buyer => %L)', buyer));
+DROP TRIGGER settle ON shop_product_sale;
+CREATE TRIGGER settle AFTER INSERT ON shop_product_hold FOR EACH ROW EXECUTE FUNCTION settle();
+SELECT purchase(1, 2, sale_id => 'settle-1', hold_for => '1 hour', buyer => 'fraud');
+SELECT is(string_agg(concat_ws(' ', sale_id, line, qty - released, state), ', ' ORDER BY sale_id, line), 'settle-1 1 0 released',
+    'one that is held can be')
+FROM shop_product_sale WHERE sale_id LIKE 'settle%';
+SELECT is(stock_of(1) || ' ' || stock_of(2), '10 10', 'and no unit is lost');
+DROP TRIGGER settle ON shop_product_hold;
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -61,6 +61,16 @@ SELECT is(purchase_forget('1 day', 1500), 1500::bigint, 'then the rest, and some
 SELECT is(purchase_forget('1 day'), 1601::bigint, 'then all that is left, and the one that is old enough by now');
 SELECT is(ids(), 'held', 'none is left');
 
+-- Long ids, and a trigger that closes all cursors
+SELECT purchase_restock(2, 1000);
+CREATE FUNCTION close_all() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'CLOSE ALL'; RETURN NULL; END $$;
+CREATE TRIGGER close_all AFTER DELETE ON shop_product_sale FOR EACH ROW EXECUTE FUNCTION close_all();
+SELECT count(purchase(2, 1, sale_id => repeat('s', 200) || g)) FROM generate_series(1, 1000) AS g;
+CALL let_pass('1 week');
+SELECT refuses($$ SELECT purchase_forget('1 day') $$, '24000', 'one of ours can''t be closed');
+DROP TRIGGER close_all ON shop_product_sale;
+SELECT is(purchase_forget('1 day'), 1000::bigint, 'long ids');
+
 -- The owner's tables, his orders and his audit
 SELECT purchase(2, 1, sale_id => 'ordered');
 CREATE TABLE ordered (sale_id text, line int, FOREIGN KEY (sale_id, line) REFERENCES shop_product_sale);

@@ -1,0 +1,467 @@
+/*
+ * citus.c
+ *	  Tables that Citus distributes: the shard that has a product's row, if it is on this
+ *	  node; and purchase_distribute().
+ *
+ * A distributed table is an ordinary table of ours on each node, but without rows: they
+ * are in its shards, ordinary tables, too, on one node each.  By SQL, which Citus
+ * plans, it can be sold from anywhere.  Where a call comes to the node that has the
+ * product's shard, as one does that Citus delegates, it works on that shard as on any
+ * other table, in the distributed table's name.
+ *
+ * A shard may move to another node.  Who writes it holds Citus's lock on the shard's
+ * metadata, as Citus's own statements do, to the end of the transaction; and with that
+ * lock, asks where the shard is.  The mover waits for that lock before its last copy, and
+ * leaves the old shard where it was for a while: without the lock, or without asking
+ * again, a sale would be written there, and lost.
+ *
+ * Nothing of Citus is linked, or included: its functions are looked for in what is loaded.
+ * They have had these signatures from 11.3 on; where one is missing, the sql engine serves.
+ */
+#include "postgres.h"
+
+#include <dlfcn.h>
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "parser/parse_func.h"
+#include "nodes/makefuncs.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "citus.h"
+#include "compat.h"
+#include "inspect.h"
+#include "registration.h"
+#include "relation.h"
+
+PG_FUNCTION_INFO_V1(purchase_distribute);
+
+/* Of Citus's enum LocalExecutionStatus. */
+#define LOCAL_EXECUTION_REQUIRED 0
+#define LOCAL_EXECUTION_DISABLED 2
+
+/* Citus's functions, by their names there. */
+static struct
+{
+	int32		(*GetLocalGroupId) (void);
+	void		(*LockShardDistributionMetadata) (int64 shard, LOCKMODE mode);
+	void	   *(*ActiveShardPlacementOnGroup) (int32 group, uint64 shard);
+	Oid			(*GetTableLocalShardOid) (Oid relid, uint64 shard);
+	int			(*GetCurrentLocalExecutionStatus) (void);
+	void		(*SetLocalExecutionStatus) (int status);
+	void		(*SendCommandToWorkersWithMetadata) (const char *command);
+} citus;
+
+/*
+ * A preloaded library's functions are found by their names alone.
+ */
+static bool
+find_functions(void)
+{
+	static bool sought = false;
+	static bool found = false;
+
+	if (sought)
+		return found;
+	sought = found = true;
+#define FIND(name) \
+	found = found && (*(void **) &citus.name = dlsym(RTLD_DEFAULT, #name)) != NULL
+	FIND(GetLocalGroupId);
+	FIND(LockShardDistributionMetadata);
+	FIND(ActiveShardPlacementOnGroup);
+	FIND(GetTableLocalShardOid);
+	FIND(GetCurrentLocalExecutionStatus);
+	FIND(SetLocalExecutionStatus);
+	FIND(SendCommandToWorkersWithMetadata);
+#undef FIND
+	return found;
+}
+
+/*
+ * Does Citus keep a table's rows elsewhere?
+ */
+bool
+citus_is_table(Oid relid)
+{
+	Oid			catalog = get_relname_relid("pg_dist_partition",
+											PG_CATALOG_NAMESPACE);
+	Relation	rel;
+	SysScanDesc scan;
+	ScanKeyData key;
+	bool		found;
+
+	if (!OidIsValid(catalog))
+		return false;
+	rel = table_open(catalog, AccessShareLock);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/*
+ * Run a query and return the only column of its only row.
+ */
+static Datum
+query(const char *sql, int nargs, Oid *types, Datum *values, bool *isnull)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	Datum		result = (Datum) 0;
+	int			guc_level = compat_restrict_search_path();
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	if (SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0) < 0)
+		elog(ERROR, "could not execute \"%s\"", sql);
+	*isnull = true;
+	if (SPI_tuptable != NULL && SPI_processed > 0)
+	{
+		Oid			type = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
+		int16		len;
+		bool		byval;
+		MemoryContext spi;
+
+		get_typlenbyval(type, &len, &byval);
+		result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
+		spi = MemoryContextSwitchTo(cxt);
+		if (!*isnull)
+			result = datumCopy(result, byval, len);
+		MemoryContextSwitchTo(spi);
+	}
+	SPI_finish();
+	AtEOXact_GUC(true, guc_level);
+	return result;
+}
+
+/*
+ * Does Citus distribute a table by the hash of this column?
+ */
+bool
+citus_is_distributed_by(Oid relid, const char *column)
+{
+	Oid			types[] = {REGCLASSOID, TEXTOID};
+	Datum		values[] = {ObjectIdGetDatum(relid), CStringGetTextDatum(column)};
+	bool		isnull;
+	Datum		result;
+
+	if (!find_functions())
+		return false;
+	result = query("SELECT partmethod = 'h' AND column_to_column_name(logicalrelid, partkey) = $2"
+				   " FROM pg_dist_partition WHERE logicalrelid = $1",
+				   2, types, values, &isnull);
+	return !isnull && DatumGetBool(result);
+}
+
+/*
+ * The shard that a key belongs to, wherever it is; 0 if there is none.  As the table's
+ * owner, as Citus asks for the right to read all of it.
+ */
+static int64
+shard_of(Relation rel, KeyType *kt, Datum key)
+{
+	static const char *const name = "get_shard_id_for_distribution_column";
+	Oid			argtypes[] = {REGCLASSOID, ANYOID};
+	Oid			funcid = LookupFuncName(list_make2(makeString("pg_catalog"),
+												   makeString(pstrdup(name))),
+										2, argtypes, false);
+	int16		len;
+	bool		byval;
+	FmgrInfo	function;
+	Oid			userid;
+	int			sec_context;
+	int64		result;
+
+	/* it has to find out the type of its argument */
+	get_typlenbyval(kt->type, &len, &byval);
+	fmgr_info(funcid, &function);
+	fmgr_info_set_expr((Node *) makeFuncExpr(funcid, INT8OID,
+											 list_make2(makeConst(REGCLASSOID, -1, InvalidOid, sizeof(Oid),
+																  ObjectIdGetDatum(RelationGetRelid(rel)), false, true),
+														makeConst(kt->type, -1, kt->collation, len, key, false, byval)),
+											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
+					   &function);
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner,
+						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	result = DatumGetInt64(FunctionCall2(&function,
+										 ObjectIdGetDatum(RelationGetRelid(rel)), key));
+	SetUserIdAndSecContext(userid, sec_context);
+	return result;
+}
+
+/*
+ * The shard of a distributed table that a key belongs to, if it is on this node, and will be
+ * until the end of the transaction; else InvalidOid.
+ *
+ * To wait for a shard that is about to move is to wait for DDL: lock_wait does not apply.
+ */
+Oid
+citus_local_shard(Relation rel, KeyType *kt, Datum key)
+{
+	int64		shard;
+	int64		before;
+
+	if (!find_functions() ||
+		citus.GetCurrentLocalExecutionStatus() == LOCAL_EXECUTION_DISABLED)
+		return InvalidOid;
+	shard = shard_of(rel, kt, key);
+	do
+	{
+		if (shard == 0)
+			return InvalidOid;
+		citus.		LockShardDistributionMetadata(shard, ShareLock);
+
+		before = shard;
+		shard = shard_of(rel, kt, key);
+	} while (shard != before);	/* split while we waited */
+	if (citus.ActiveShardPlacementOnGroup(citus.GetLocalGroupId(), shard) == NULL)
+		return InvalidOid;
+
+	/*
+	 * later statements must see what is written here: none by another
+	 * connection
+	 */
+	citus.		SetLocalExecutionStatus(LOCAL_EXECUTION_REQUIRED);
+	return citus.GetTableLocalShardOid(RelationGetRelid(rel), shard);
+}
+
+/*
+ * The same of a table that is distributed as one whose shard is already locked.
+ */
+Oid
+citus_shard_beside(Relation rel, KeyType *kt, Datum key)
+{
+	int64		shard = shard_of(rel, kt, key);
+
+	return shard == 0 ? InvalidOid :
+		citus.		GetTableLocalShardOid(RelationGetRelid(rel), shard);
+}
+
+/*
+ * To the end of the current level of settings, let SQL write shards by their own names.
+ */
+void
+citus_let_write_shards(void)
+{
+	(void) set_config_option("citus.enable_manual_changes_to_shards", "on",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* ----------------------------------------------------------------
+ * purchase_distribute()
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * A relation's name as a literal that means the same anywhere.
+ */
+static char *
+literal(Oid relid)
+{
+	return quote_literal_cstr(relation_name(relid));
+}
+
+static bool
+query_bool(const char *sql)
+{
+	bool		isnull;
+	Datum		result = query(sql, 0, NULL, NULL, &isnull);
+
+	return !isnull && DatumGetBool(result);
+}
+
+static void
+check_can_distribute(Relation rel, StockTable *st)
+{
+	if (!query_bool("SELECT citus_is_coordinator()"))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("purchase_distribute() must be run on the coordinator of a Citus cluster"),
+				 errhint("Its nodes are added by citus_set_coordinator_host() and citus_add_node().")));
+	if (!st->distributed_by_key)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is not distributed by its key",
+						RelationGetRelationName(rel)),
+				 errhint("Distribute it: SELECT create_distributed_table(%s, %s);",
+						 relation_literal(st->relid), quote_literal_cstr(st->key_column)),
+				 errtable(rel)));
+}
+
+/*
+ * The rows of a sale table go where those of its products are.  Citus wants that column in
+ * every unique index.
+ */
+static void
+distribute_beside(StockTable *st, Oid relid)
+{
+	Oid			types[] = {REGCLASSOID};
+	Datum		values[] = {ObjectIdGetDatum(relid)};
+	bool		isnull;
+	Datum		primary_key;
+
+	if (citus_is_table(relid))
+		return;
+	primary_key = query("SELECT conname FROM pg_constraint WHERE conrelid = $1 AND contype = 'p'",
+						1, types, values, &isnull);
+	if (!isnull)
+		(void) query(psprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD PRIMARY KEY (sale_id, line, product_id)",
+							  relation_name(relid),
+							  quote_identifier(NameStr(*DatumGetName(primary_key)))),
+					 0, NULL, NULL, &isnull);
+	(void) query(psprintf("SELECT create_distributed_table(%s, 'product_id', colocate_with => %s)",
+						  literal(relid), literal(st->relid)),
+				 0, NULL, NULL, &isnull);
+}
+
+/*
+ * Attach the table on every other node as it is attached here.  Each finds its own OIDs.
+ */
+static void
+register_everywhere(Oid self, Registration *registration)
+{
+	Registration by_default = {.relid = InvalidOid};
+	const char *schema = quote_identifier(get_namespace_name(get_func_namespace(self)));
+	const char *table = literal(registration->relid);
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT %s.purchase_attach(%s, stock_column => %s, key_column => %s, is_default => %s",
+					 schema, table, quote_literal_cstr(registration->stock_column),
+					 quote_literal_cstr(registration->key_column),
+					 registration_find(self, &by_default) &&
+					 by_default.relid == registration->relid ? "true" : "false");
+	if (registration->lock_wait != LOCK_WAIT_UNSET)
+		appendStringInfo(&sql, ", lock_wait => '%d'", registration->lock_wait);
+	if (registration->early_release != EARLY_RELEASE_ON)
+		appendStringInfo(&sql, ", early_release => '%s'",
+						 early_release_options[registration->early_release].name);
+	appendStringInfoString(&sql, ")");
+	citus.		SendCommandToWorkersWithMetadata(sql.data);
+
+	if (!OidIsValid(registration->sale_table))
+		return;
+	citus.		SendCommandToWorkersWithMetadata(psprintf("SELECT %s.purchase_keep_sales(%s, limit_column => %s, sale_table => %s, hold_table => %s)",
+														  schema, table,
+														  quote_literal_cstr(registration->limit_column ? registration->limit_column : ""),
+														  quote_literal_cstr(get_rel_name(registration->sale_table)),
+														  quote_literal_cstr(get_rel_name(registration->hold_table))));
+}
+
+/*
+ * A function is delegated by one group of tables that are distributed alike.  So a call for
+ * any other table would come to a node that does not have its row.
+ */
+static void
+check_others(Oid self, StockTable *st)
+{
+	Oid			types[] = {REGCLASSOID};
+	Datum		values[] = {ObjectIdGetDatum(st->relid)};
+	bool		isnull;
+	Datum		other = query(psprintf("SELECT min(r.stock_table::text) FROM %s AS r"
+									   " JOIN pg_attribute AS a ON attrelid = r.stock_table AND attname = r.key_column"
+									   " LEFT JOIN pg_dist_partition AS p ON p.logicalrelid = r.stock_table"
+									   " WHERE atttypid IN (%s) AND colocationid IS DISTINCT FROM"
+									   " (SELECT colocationid FROM pg_dist_partition WHERE logicalrelid = $1)",
+									   relation_name(registration_relid(self)),
+									   "'bigint'::regtype, 'integer'::regtype, 'smallint'::regtype"),
+							  1, types, values, &isnull);
+
+	if (!isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" and table \"%s\" are not distributed alike",
+						get_rel_name(st->relid), TextDatumGetCString(other)),
+				 errdetail("Calls are sent to the node that has the product's row, by their first argument alone."),
+				 errhint("Distribute both with colocate_with, or detach one: SELECT purchase_detach(%s);",
+						 quote_literal_cstr(TextDatumGetCString(other)))));
+}
+
+/*
+ * Let Citus send the calls that name a product of this type to the node that has its row.
+ */
+static void
+distribute_functions(Oid self, StockTable *st)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(self)};
+	bool		isnull;
+
+	if (st->key_type.len < 0 || !st->key_type.byval)
+	{
+		ereport(NOTICE,
+				(errmsg("calls are not delegated, as the key is of type %s",
+						format_type_be(st->key_type.type)),
+				 errdetail("In Citus, up to 14.0 at least, a delegated call with a null key of this type crashes the server. Calls work from any node, by several round trips.")));
+		return;
+	}
+	check_others(self, st);
+	(void) query(psprintf("SELECT count(create_distributed_function(p.oid::regprocedure, 'product_id',"
+						  " colocate_with => %s, force_delegation => true))"
+						  " FROM pg_depend AS e JOIN pg_depend AS d ON d.refobjid = e.refobjid AND d.deptype = 'e'"
+						  " AND d.refclassid = e.refclassid AND d.classid = e.classid"
+						  " JOIN pg_proc AS p ON p.oid = d.objid"
+						  " WHERE e.objid = $1 AND e.classid = 'pg_proc'::regclass AND e.deptype = 'e'"
+						  " AND p.proargtypes[array_position(p.proargnames, 'product_id') - 1] = 'bigint'::regtype",
+						  literal(st->relid)),
+				 1, types, values, &isnull);
+}
+
+/*
+ * purchase_distribute(stock_table regclass) returns void
+ *
+ * On the coordinator of a Citus cluster, attach a table that is distributed by its key on
+ * every node as it is attached here, and its tables of sales; and let Citus send calls to the
+ * node that has the product.  To be called again for nodes that were added, and when the
+ * registration has changed.  Raises 55000 where this can't be.
+ */
+Datum
+purchase_distribute(PG_FUNCTION_ARGS)
+{
+	Oid			self = fcinfo->flinfo->fn_oid;
+	Registration registration;
+	Relation	rel;
+	StockTable *st;
+
+	PreventCommandIfReadOnly("purchase_distribute()");
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("stock_table must not be null")));
+	rel = relation_open_owned(PG_GETARG_OID(0), AccessShareLock);
+	registration.relid = RelationGetRelid(rel);
+	if (!registration_find(self, &registration))
+		raise_not_attached(rel);
+	if (!OidIsValid(get_extension_oid("citus", true)) || !find_functions())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("Citus is not installed in this database, or is too old")));
+	st = inspect_registered(self, rel, &registration);
+	check_can_distribute(rel, st);
+	if (OidIsValid(registration.sale_table))
+	{
+		distribute_beside(st, registration.sale_table);
+		distribute_beside(st, registration.hold_table);
+	}
+	register_everywhere(self, &registration);
+	distribute_functions(self, st);
+	relation_close(rel, NoLock);
+	PG_RETURN_VOID();
+}
