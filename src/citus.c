@@ -41,12 +41,14 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "citus.h"
 #include "compat.h"
 #include "inspect.h"
 #include "registration.h"
 #include "relation.h"
+#include "sale_table.h"
 
 PG_FUNCTION_INFO_V1(purchase_distribute);
 
@@ -265,9 +267,68 @@ citus_let_write_shards(void)
 }
 
 /* ----------------------------------------------------------------
- * purchase_distribute()
+ * Sales, whatever shards they are in
  * ----------------------------------------------------------------
  */
+
+/*
+ * How many rows a distributed table has, read as its owner.
+ */
+int64
+citus_count_rows(Oid relid)
+{
+	bool		isnull;
+
+	return DatumGetInt64(query(psprintf("SELECT count(*) FROM %s", relation_name(relid)),
+							   0, NULL, NULL, &isnull));
+}
+
+/*
+ * The products that a call concerns, in the order of carts: one text for each, in the
+ * current memory context.  As it would be were they in one place, lines of which nothing can be
+ * done are left out, unless they are all.
+ */
+static List *
+products_of(Cart *cart, SaleCall *call)
+{
+	StockTable *st = cart->table.st;
+	MemoryContext cxt = CurrentMemoryContext;
+	Oid			types[] = {TEXTOID, TIMESTAMPTZOID};
+	Datum		values[] = {
+		cart->sale == NULL ? (Datum) 0 : PointerGetDatum(cart->sale->id),
+		TimestampTzGetDatum(call->before),
+	};
+	const char *sql =
+		call->action == ACTION_EXPIRE ?
+		"SELECT product_id, true FROM %s WHERE expires_at <= clock_timestamp() GROUP BY 1 ORDER BY 1" :
+		call->action == ACTION_FORGET ?
+		"SELECT product_id, true FROM %s WHERE settled_at < $2 GROUP BY 1 ORDER BY 1" :
+		call->action == ACTION_RETURN ?
+		"SELECT product_id, bool_or(state = 'sold') FROM %s WHERE sale_id = $1 GROUP BY 1 ORDER BY 1" :
+		"SELECT product_id, bool_or(state <> 'released') FROM %s WHERE sale_id = $1 GROUP BY 1 ORDER BY 1";
+	SaleContext context;
+	List	   *all = NIL;
+	List	   *open = NIL;
+
+	sales_become_owner(&context, cart);
+	if (SPI_execute_with_args(psprintf(sql, relation_name(call->action == ACTION_EXPIRE ?
+														  st->hold_table : st->sale_table)),
+							  2, types, values, cart->sale == NULL ? "n " : "  ", false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not find the products of a sale");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		MemoryContext spi = MemoryContextSwitchTo(cxt);
+		char	   *product = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+
+		all = lappend(all, product);
+		if (DatumGetBool(sales_value(i, 2, &isnull)))
+			open = lappend(open, product);
+		MemoryContextSwitchTo(spi);
+	}
+	sales_end(&context);
+	return open != NIL ? open : all;
+}
 
 /*
  * A relation's name as a literal that means the same anywhere.
@@ -277,6 +338,100 @@ literal(Oid relid)
 {
 	return quote_literal_cstr(relation_name(relid));
 }
+
+static char *
+text_literal(const char *value)
+{
+	return value == NULL ? "NULL" : quote_literal_cstr(value);
+}
+
+/*
+ * The call for the shard of one product.  It is all constants, as Citus delegates nothing
+ * else.
+ */
+static char *
+call_for(Cart *cart, SaleCall *call, const char *product, int64 max)
+{
+	return psprintf("SELECT x FROM %s.purchase_on_shard(%s::bigint, %s::text, %s::text, %s::interval, %s, %s::bigint, %s::timestamptz, %s, %s::regclass) AS x",
+					quote_identifier(get_namespace_name(get_func_namespace(cart->self))),
+					quote_literal_cstr(product), quote_literal_cstr(sale_actions[call->action]),
+					text_literal(cart->sale == NULL ? NULL : text_to_cstring(cart->sale->id)),
+					text_literal(call->hold_for == NULL ? NULL :
+								 DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(call->hold_for)))),
+					call->restock ? "true" : "false",
+					call->action < ACTION_EXPIRE ? "NULL" : psprintf("'" INT64_FORMAT "'", max),
+					call->action != ACTION_FORGET ? "NULL" :
+					text_literal(DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(call->before)))),
+					call->forget_limits ? "true" : "false",
+					literal(cart->table.st->relid));
+}
+
+static bool
+is_among(int64 shard, int64 *shards, int nshards)
+{
+	for (int i = 0; i < nshards; i++)
+		if (shards[i] == shard)
+			return true;
+	return false;
+}
+
+/*
+ * Where the table and its sales are distributed, do what is asked on each shard that has some of
+ * them, all in this transaction.  False if they are not.
+ */
+bool
+citus_act_on_shards(Cart *cart, SaleCall *call, int64 *result)
+{
+	StockTable *st;
+	List	   *products;
+	ListCell   *lc;
+	int64	   *shards;
+	int			nshards = 0;
+
+	if (!find_functions())
+		return false;
+	stock_table_open(&cart->table, cart->self, cart->stock_table, USE_WRITE);
+	st = cart->table.st;
+	if (!st->distributed_by_key || !OidIsValid(st->sale_table) || !citus_is_table(st->sale_table))
+	{
+		stock_table_close(&cart->table);
+		return false;
+	}
+
+	*result = 0;
+	products = products_of(cart, call);
+	shards = palloc(Max(list_length(products), 1) * sizeof(int64));
+	foreach(lc, products)
+	{
+		char	   *product = lfirst(lc);
+		Datum		key = InputFunctionCall(&st->key_type.input, product, st->key_type.ioparam, -1);
+		int64		shard = shard_of(cart->table.rel, &st->key_type, key);
+		int64		part;
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		if (call->action >= ACTION_EXPIRE && *result >= call->max)
+			break;
+		if (is_among(shard, shards, nshards))
+			continue;
+		part = DatumGetInt64(query(call_for(cart, call, product, call->max - *result),
+								   0, NULL, NULL, &isnull));
+		if (call->action != ACTION_EXTEND)
+			*result += part;
+		else
+			*result = nshards == 0 ? part : Min(*result, part);
+		shards[nshards++] = shard;
+	}
+	if (nshards == 0 && call->action < ACTION_EXPIRE)
+		raise_sale_not_found(cart);
+	stock_table_close(&cart->table);
+	return true;
+}
+
+/* ----------------------------------------------------------------
+ * purchase_distribute()
+ * ----------------------------------------------------------------
+ */
 
 static bool
 query_bool(const char *sql)

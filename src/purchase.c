@@ -599,9 +599,10 @@ purchase_confirm(PG_FUNCTION_ARGS)
 {
 	Cart		cart;
 	Sale		sale;
+	SaleCall	call = {.action = ACTION_CONFIRM};
 
 	sale_id_from_args(&cart, &sale, fcinfo, "purchase_confirm()", 1);
-	PG_RETURN_BOOL(sale_confirm(&cart));
+	PG_RETURN_BOOL(sale_act(&cart, &call) > 0);
 }
 
 /*
@@ -617,9 +618,10 @@ purchase_release(PG_FUNCTION_ARGS)
 {
 	Cart		cart;
 	Sale		sale;
+	SaleCall	call = {.action = ACTION_RELEASE};
 
 	sale_id_from_args(&cart, &sale, fcinfo, "purchase_release()", 1);
-	PG_RETURN_INT64(sale_release(&cart));
+	PG_RETURN_INT64(sale_act(&cart, &call));
 }
 
 /*
@@ -661,9 +663,11 @@ purchase_return(PG_FUNCTION_ARGS)
 {
 	Cart		cart;
 	Sale		sale;
+	SaleCall	call = {.action = ACTION_RETURN};
 
 	sale_id_from_args(&cart, &sale, fcinfo, "purchase_return()", 2);
-	PG_RETURN_INT64(sale_return(&cart, require_restock(fcinfo, 1)));
+	call.restock = require_restock(fcinfo, 1);
+	PG_RETURN_INT64(sale_act(&cart, &call));
 }
 
 /*
@@ -703,10 +707,11 @@ purchase_extend(PG_FUNCTION_ARGS)
 {
 	Cart		cart;
 	Sale		sale;
+	SaleCall	call = {.action = ACTION_EXTEND};
 
 	sale_id_from_args(&cart, &sale, fcinfo, "purchase_extend()", 2);
-	sale.hold_for = require_hold_for(fcinfo, 1);
-	PG_RETURN_TIMESTAMPTZ(sale_extend(&cart));
+	call.hold_for = require_hold_for(fcinfo, 1);
+	PG_RETURN_TIMESTAMPTZ(sale_act(&cart, &call));
 }
 
 static int64
@@ -733,10 +738,11 @@ Datum
 purchase_expire(PG_FUNCTION_ARGS)
 {
 	Cart		cart;
+	SaleCall	call = {.action = ACTION_EXPIRE};
 
 	init_cart(&cart, fcinfo, "purchase_expire()", InvalidOid, 0, NULL, 1);
-	cart.max_holds = get_max(fcinfo, 0);
-	PG_RETURN_INT64(sale_expire(&cart));
+	call.max = get_max(fcinfo, 0);
+	PG_RETURN_INT64(sale_act(&cart, &call));
 }
 
 /*
@@ -754,19 +760,71 @@ purchase_forget(PG_FUNCTION_ARGS)
 {
 	Cart		cart;
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz before;
+	SaleCall	call = {.action = ACTION_FORGET};
 
 	init_cart(&cart, fcinfo, "purchase_forget()", InvalidOid, 0, NULL, 3);
 	require_argument(fcinfo, 0, "older_than");
 	require_argument(fcinfo, 2, "forget_limits");
-	before = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
-													 TimestampTzGetDatum(now),
-													 PG_GETARG_DATUM(0)));
-	if (before > now)
+	call.before = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
+														  TimestampTzGetDatum(now),
+														  PG_GETARG_DATUM(0)));
+	if (call.before > now)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("older_than must not be negative")));
-	PG_RETURN_INT64(sale_forget(&cart, before, get_max(fcinfo, 1), PG_GETARG_BOOL(2)));
+	call.max = get_max(fcinfo, 1);
+	call.forget_limits = PG_GETARG_BOOL(2);
+	PG_RETURN_INT64(sale_act(&cart, &call));
+}
+
+/*
+ * purchase_on_shard(product_id bigint, action text, sale_id text, hold_for interval,
+ *					 restock boolean, max bigint, before timestamptz,
+ *					 forget_limits boolean, stock_table regclass) returns bigint
+ *
+ * One of the functions above, but only with the sales in the shard of a distributed table that
+ * has a product.  They send this to each node that it concerns.
+ */
+PG_FUNCTION_INFO_V1(purchase_on_shard);
+
+Datum
+purchase_on_shard(PG_FUNCTION_ARGS)
+{
+	Cart		cart;
+	Line		line = {.product = require_product(fcinfo, 0, INT8OID)};
+	Sale		sale = {.id = NULL};
+	SaleCall	call = {.action = ACTION_CONFIRM};
+	char	   *action;
+
+	require_argument(fcinfo, 1, "action");
+	action = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	while (call.action < N_ACTIONS && strcmp(action, sale_actions[call.action]) != 0)
+		call.action++;
+	if (call.action == N_ACTIONS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is no action \"%s\"", action)));
+
+	init_cart(&cart, fcinfo, psprintf("purchase_%s()", action), INT8OID, 1, &line, 8);
+	if (call.action < ACTION_EXPIRE)
+	{
+		sale.id = require_id(fcinfo, 2, "sale_id");
+		cart.sale = &sale;
+	}
+	if (call.action == ACTION_EXTEND)
+		call.hold_for = require_hold_for(fcinfo, 3);
+	else if (call.action == ACTION_RETURN)
+		call.restock = require_restock(fcinfo, 4);
+	else if (call.action >= ACTION_EXPIRE)
+		call.max = get_max(fcinfo, 5);
+	if (call.action == ACTION_FORGET)
+	{
+		require_argument(fcinfo, 6, "before");
+		require_argument(fcinfo, 7, "forget_limits");
+		call.before = PG_GETARG_TIMESTAMPTZ(6);
+		call.forget_limits = PG_GETARG_BOOL(7);
+	}
+	PG_RETURN_INT64(sale_act_here(&cart, &call));
 }
 
 /*

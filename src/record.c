@@ -63,9 +63,7 @@ sale_name(Sale *sale)
  * ----------------------------------------------------------------
  */
 
-pg_noreturn static void raise_sale_not_found(Cart *cart);
-
-static void
+void
 raise_sale_not_found(Cart *cart)
 {
 	ereport(ERROR,

@@ -114,6 +114,7 @@ extern void record_reduce_hold(Cart *cart, SaleLine *line, int64 qty);
 extern TimestampTz record_extend_holds(Cart *cart, Record *record,
 									   TimestampTz expires_at);
 extern TimestampTz hold_end(Interval *hold_for, TimestampTz now);
+pg_noreturn extern void raise_sale_not_found(Cart *cart);
 pg_noreturn extern void raise_hold_expired(Cart *cart, const char *detail,
 										   const char *hint);
 pg_noreturn extern void raise_units_taken(Cart *cart, Datum product);

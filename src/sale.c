@@ -27,6 +27,7 @@
 #include "utils/timestamp.h"
 
 #include "cart.h"
+#include "citus.h"
 #include "hold.h"
 #include "outcome.h"
 #include "relation.h"
@@ -156,7 +157,7 @@ take_anew(Cart *cart, Record *record)
 /*
  * Sell what a sale holds.  Returns false if that was done before.
  */
-bool
+static bool
 sale_confirm(Cart *cart)
 {
 	Record		record;
@@ -259,7 +260,7 @@ give_back(Cart *cart)
  * others have taken them.  What they have taken is released, too: a payment that was
  * paid back must not be sold after all by a confirm that comes twice.
  */
-int64
+static int64
 sale_release(Cart *cart)
 {
 	Record		record;
@@ -349,7 +350,7 @@ sale_release_part(Cart *cart)
  * Let a hold last longer, from now on.  Returns when it ends, never earlier than
  * before.
  */
-TimestampTz
+static TimestampTz
 sale_extend(Cart *cart)
 {
 	Record		record;
@@ -380,7 +381,7 @@ sale_extend(Cart *cart)
  * Take back all that is sold and was not returned.  Returns the units: 0 if that was
  * done before.
  */
-int64
+static int64
 sale_return(Cart *cart, bool restock)
 {
 	Record		record;
@@ -550,7 +551,7 @@ compare_products(const void *a, const void *b, void *arg)
  * carts.  Returns how many holds, max_holds at most; what somebody has locked is left
  * for the next time.
  */
-int64
+static int64
 sale_expire(Cart *cart)
 {
 	int64		nholds = 0;
@@ -646,7 +647,7 @@ forget_found(Cart *cart, SalePlan plan, SaleParams *params, int64 max)
  * What a buyer still has counts where there are limits, and is kept unless told otherwise.
  * What somebody has locked is left for the next time.
  */
-int64
+static int64
 sale_forget(Cart *cart, TimestampTz before, int64 max, bool forget_limits)
 {
 	SaleContext context;
@@ -666,6 +667,61 @@ sale_forget(Cart *cart, TimestampTz before, int64 max, bool forget_limits)
 	sales_end(&context);
 	cart_close(cart);
 	return nsales;
+}
+
+/* ----------------------------------------------------------------
+ * All of these
+ * ----------------------------------------------------------------
+ */
+
+/* As arguments. */
+const char *const sale_actions[] = {
+	[ACTION_CONFIRM] = "confirm",
+	[ACTION_RELEASE] = "release",
+	[ACTION_EXTEND] = "extend",
+	[ACTION_RETURN] = "return",
+	[ACTION_EXPIRE] = "expire",
+	[ACTION_FORGET] = "forget",
+};
+
+/*
+ * Do something with the sales that are kept beside the cart's stock table; or, if the cart
+ * has a product, beside the shard that has it.  Returns what the function of that name does,
+ * as a number.
+ */
+int64
+sale_act_here(Cart *cart, SaleCall *call)
+{
+	switch (call->action)
+	{
+		case ACTION_CONFIRM:
+			return sale_confirm(cart);
+		case ACTION_RELEASE:
+			return sale_release(cart);
+		case ACTION_EXTEND:
+			cart->sale->hold_for = call->hold_for;
+			return sale_extend(cart);
+		case ACTION_RETURN:
+			return sale_return(cart, call->restock);
+		case ACTION_EXPIRE:
+			cart->max_holds = call->max;
+			return sale_expire(cart);
+		default:
+			Assert(call->action == ACTION_FORGET);
+			return sale_forget(cart, call->before, call->max, call->forget_limits);
+	}
+}
+
+/*
+ * The same wherever the sales are.
+ */
+int64
+sale_act(Cart *cart, SaleCall *call)
+{
+	int64		result;
+
+	return citus_act_on_shards(cart, call, &result) ? result :
+		sale_act_here(cart, call);
 }
 
 /* ----------------------------------------------------------------
@@ -693,7 +749,9 @@ ask(Oid self, Relation stock_table, SalePlan plan)
 	if (why == NULL)
 		why = sales_misfit(cart.table.st, cart.table.st->hold_table, hold_columns,
 						   owner, &unused);
-	if (why == NULL)
+	if (why == NULL && citus_is_table(cart.table.st->sale_table))
+		result = plan == SALE_HOLDS ? citus_count_rows(cart.table.st->hold_table) : 0;
+	else if (why == NULL)
 	{
 		SaleContext context;
 		SaleParams	params;

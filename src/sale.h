@@ -10,14 +10,33 @@
 
 #pragma GCC visibility push(hidden)
 
-extern bool sale_confirm(Cart *cart);
-extern int64 sale_release(Cart *cart);
+/* What can be done without naming a product. */
+typedef enum SaleAction
+{
+	ACTION_CONFIRM,
+	ACTION_RELEASE,
+	ACTION_EXTEND,
+	ACTION_RETURN,
+	ACTION_EXPIRE,				/* of all sales, as the next */
+	ACTION_FORGET,
+	N_ACTIONS
+} SaleAction;
+
+typedef struct SaleCall
+{
+	SaleAction	action;
+	Interval   *hold_for;		/* of ACTION_EXTEND */
+	bool		restock;		/* of ACTION_RETURN */
+	int64		max;			/* of ACTION_EXPIRE and ACTION_FORGET */
+	TimestampTz before;			/* of ACTION_FORGET */
+	bool		forget_limits;
+} SaleCall;
+
+extern const char *const sale_actions[];
+extern int64 sale_act(Cart *cart, SaleCall *call);
+extern int64 sale_act_here(Cart *cart, SaleCall *call);
 extern int64 sale_release_part(Cart *cart);
-extern TimestampTz sale_extend(Cart *cart);
-extern int64 sale_return(Cart *cart, bool restock);
 extern int64 sale_return_part(Cart *cart, text *return_id, bool restock);
-extern int64 sale_expire(Cart *cart);
-extern int64 sale_forget(Cart *cart, TimestampTz before, int64 max, bool forget_limits);
 extern void sale_check_no_holds(Oid self, Relation stock_table);
 extern int64 sale_stray_holds(Oid self, Relation stock_table);
 extern int64 sale_lost_lines(Oid self, Relation stock_table);

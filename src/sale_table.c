@@ -296,6 +296,9 @@ check_fit(Cart *cart, Oid relid, const SaleColumn *columns, SaleTable *table)
 								   stock->rd_rel->relowner, table);
 	char	   *name = get_rel_name(relid);
 
+	/* a shard's tables are plain; from the others, Citus keeps us away */
+	if (why == NULL && citus_is_table(relid))
+		why = "is distributed by Citus: it takes a call that names products of one shard, and comes to its node";
 	if (why != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -304,6 +307,9 @@ check_fit(Cart *cart, Oid relid, const SaleColumn *columns, SaleTable *table)
 						columns == sale_columns ? "sales" : "holds"),
 				 name != NULL ? errdetail("Table \"%s\" %s.", name, why) :
 				 errdetail("The table for them was dropped."),
+				 name != NULL && citus_is_table(relid) ?
+				 errhint("See to it that calls are sent there, SELECT purchase_distribute(%s), and retry if a shard was moved.",
+						 relation_literal(cart->table.st->relid)) :
 				 errhint("Mend it, or choose other tables: SELECT purchase_keep_sales(%s, sale_table => ..., hold_table => ...);",
 						 relation_literal(RelationGetRelid(stock))),
 				 errtable(stock)));
@@ -364,13 +370,12 @@ sales_open(Cart *cart)
  */
 
 /*
- * Become the owner of the tables, with a safe search_path.  An error restores all,
- * with the transaction or subtransaction.
+ * Become the owner of the tables, with a safe search_path, connected to SPI.  An error
+ * restores all, with the transaction or subtransaction.
  */
 void
-sales_begin(SaleContext *context, Cart *cart)
+sales_become_owner(SaleContext *context, Cart *cart)
 {
-	sales_open(cart);
 	context->cxt = CurrentMemoryContext;
 	GetUserIdAndSecContext(&context->userid, &context->sec_context);
 	SetUserIdAndSecContext(cart->table.rel->rd_rel->relowner,
@@ -381,6 +386,16 @@ sales_begin(SaleContext *context, Cart *cart)
 		citus_let_write_shards();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
+}
+
+/*
+ * The same, for plans on the tables.
+ */
+void
+sales_begin(SaleContext *context, Cart *cart)
+{
+	sales_open(cart);
+	sales_become_owner(context, cart);
 }
 
 void

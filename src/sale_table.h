@@ -123,6 +123,7 @@ extern void sales_open(Cart *cart);
 extern char *sales_misfit(StockTable *st, Oid relid, const SaleColumn *columns,
 						  Oid owner, SaleTable *table);
 
+extern void sales_become_owner(SaleContext *context, Cart *cart);
 extern void sales_begin(SaleContext *context, Cart *cart);
 extern void sales_end(SaleContext *context);
 extern void sale_params_init(SaleParams *params);

@@ -90,3 +90,13 @@ CREATE FUNCTION purchase_forget(older_than interval, max bigint DEFAULT NULL,
     RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION purchase_forget(interval, bigint, boolean, regclass) IS
     'deletes sales and returns that were settled so long ago, and returns how many; their ids are free then, so a retry must not come later';
+
+CREATE FUNCTION purchase_on_shard(product_id bigint, action text,
+    sale_id text DEFAULT NULL, hold_for interval DEFAULT NULL,
+    restock boolean DEFAULT NULL, max bigint DEFAULT NULL,
+    before timestamptz DEFAULT NULL, forget_limits boolean DEFAULT NULL,
+    stock_table regclass DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_on_shard(bigint, text, text, interval, boolean, bigint,
+    timestamptz, boolean, regclass) IS
+    'for purchase_confirm and its like, where Citus distributes the table: what they do, with the sales in the shard of one product';
