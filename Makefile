@@ -8,6 +8,7 @@
 # make test-clients drivers and ORMs, all of them
 # make test-majors  test on every major that Debian has, each in a chroot
 # make test-asserts test on a server with assertions, built in a chroot
+# make test-citus   test on a cluster of Citus, whose server CITUS=.../pg_config has
 # make lint         check format, warnings and symbols
 # make indent       format the C sources
 # make demo         see it sell, on a throw-away server
@@ -71,11 +72,12 @@ test: script = test/run
 test-clients: script = test/clients/run
 test-majors: script = test/majors
 test-asserts: script = test/asserts
+test-citus: script = CITUS='$(CITUS)' test/citus/run
 lint: script = test/lint
 indent: script = test/indent
 demo: script = test/demo/run
 bench: script = test/bench/run
-setup test test-clients test-majors test-asserts lint indent demo bench:
+setup test test-clients test-majors test-asserts test-citus lint indent demo bench:
 	@PG_CONFIG='$(PG_CONFIG)' $(script)
 
-.PHONY: FORCE superuser setup test test-clients test-majors test-asserts lint indent demo bench
+.PHONY: FORCE superuser setup test test-clients test-majors test-asserts test-citus lint indent demo bench

@@ -12,7 +12,6 @@
  */
 #include "postgres.h"
 
-#include "access/relation.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "common/int.h"
@@ -823,19 +822,16 @@ prevent_if_read_only(Cart *cart)
 
 /*
  * Where the table is distributed, and the shard that has the cart's products is on this
- * node, work on that.  Else, or where more is needed than the row engine can, the
- * distributed table serves, and Citus finds the rows.
+ * node, work on that.  Else the distributed table serves, and Citus finds the rows.
  */
 static void
 use_local_shard(Cart *cart)
 {
 	StockTable *st = cart->table.st;
-	OpenTable	shard_table = cart->table;
 	Oid			shard = InvalidOid;
 	Datum		key = (Datum) 0;
 
-	if (purchase_engine == ENGINE_SQL || RecoveryInProgress() || engine_sql_reasons(st, cart->table.rel) !=
-		SQL_REASON(SQL_CITUS))
+	if (RecoveryInProgress() || st->sql_reasons != SQL_REASON(SQL_CITUS))
 		return;
 	for (int i = 0; i < cart->nlines; i++)
 	{
@@ -849,12 +845,8 @@ use_local_shard(Cart *cart)
 			return;
 		shard = of_line;
 	}
-	if (!OidIsValid(shard) || !stock_table_use_shard(&shard_table, cart->self, shard, key))
-		return;
-	if (engine_sql_reasons(shard_table.st, shard_table.rel) == 0)
-		cart->table = shard_table;
-	else
-		relation_close(shard_table.rel, NoLock);
+	if (OidIsValid(shard))
+		stock_table_use_shard(&cart->table, cart->self, shard, key);
 }
 
 /*

@@ -7,7 +7,7 @@
  * are in its shards, ordinary tables, too, on one node each.  By SQL, which Citus
  * plans, it can be sold from anywhere.  Where a call comes to the node that has the
  * product's shard, as one does that Citus delegates, it works on that shard as on any
- * other table, in the distributed table's name.
+ * other table, by either engine, in the distributed table's name.
  *
  * A shard may move to another node.  Who writes it holds Citus's lock on the shard's
  * metadata, as Citus's own statements do, to the end of the transaction; and with that
@@ -16,7 +16,7 @@
  * again, a sale would be written there, and lost.
  *
  * Nothing of Citus is linked, or included: its functions are looked for in what is loaded.
- * They have had these signatures from 11.3 on; where one is missing, the sql engine serves.
+ * They have had these signatures from 11.3 on; where one is missing, all is left to Citus.
  */
 #include "postgres.h"
 
@@ -392,7 +392,7 @@ citus_act_on_shards(Cart *cart, SaleCall *call, int64 *result)
 		return false;
 	stock_table_open(&cart->table, cart->self, cart->stock_table, USE_WRITE);
 	st = cart->table.st;
-	if (!st->distributed_by_key || !OidIsValid(st->sale_table) || !citus_is_table(st->sale_table))
+	if (!st->sales_in_shards)
 	{
 		stock_table_close(&cart->table);
 		return false;

@@ -23,10 +23,12 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "citus.h"
 #include "commit.h"
 #include "compat.h"
 #include "engine.h"
@@ -182,6 +184,15 @@ sql_open(Cart *cart)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
+	cart->engine_state = NULL;
+	if (cart->table.rel != cart->table.named)
+	{
+		int		   *guc_level = palloc(sizeof(int));
+
+		*guc_level = NewGUCNestLevel();
+		citus_let_write_shards();
+		cart->engine_state = guc_level;
+	}
 	if (!plans_are_valid(st->sql_plans))
 		st->sql_plans = plans_renew(st->sql_plans, N_ALL_PLANS, st->cxt);
 }
@@ -414,8 +425,12 @@ sql_wait_flushed(Cart *cart, Line *line)
 }
 
 static void
-sql_close(pg_attribute_unused() Cart *cart)
+sql_close(Cart *cart)
 {
+	int		   *guc_level = cart->engine_state;
+
+	if (guc_level != NULL)
+		AtEOXact_GUC(true, *guc_level);
 	SPI_finish();
 }
 

@@ -723,6 +723,8 @@ inspect_registered(Oid self, Relation rel, Registration *registration)
 	st->lock_wait = registration->lock_wait;
 	st->sale_table = registration->sale_table;
 	st->hold_table = registration->hold_table;
+	st->sales_in_shards = st->distributed_by_key && OidIsValid(st->sale_table) &&
+		citus_is_table(st->sale_table);
 	if (registration->limit_column != NULL)
 		find_limit_column(rel, st, registration->limit_column);
 	st->early_release = Min(registration->early_release,

@@ -749,7 +749,7 @@ ask(Oid self, Relation stock_table, SalePlan plan)
 	if (why == NULL)
 		why = sales_misfit(cart.table.st, cart.table.st->hold_table, hold_columns,
 						   owner, &unused);
-	if (why == NULL && citus_is_table(cart.table.st->sale_table))
+	if (why == NULL && cart.table.st->sales_in_shards)
 		result = plan == SALE_HOLDS ? citus_count_rows(cart.table.st->hold_table) : 0;
 	else if (why == NULL)
 	{

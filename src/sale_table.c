@@ -296,9 +296,6 @@ check_fit(Cart *cart, Oid relid, const SaleColumn *columns, SaleTable *table)
 								   stock->rd_rel->relowner, table);
 	char	   *name = get_rel_name(relid);
 
-	/* a shard's tables are plain; from the others, Citus keeps us away */
-	if (why == NULL && citus_is_table(relid))
-		why = "is distributed by Citus: it takes a call that names products of one shard, and comes to its node";
 	if (why != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -307,18 +304,43 @@ check_fit(Cart *cart, Oid relid, const SaleColumn *columns, SaleTable *table)
 						columns == sale_columns ? "sales" : "holds"),
 				 name != NULL ? errdetail("Table \"%s\" %s.", name, why) :
 				 errdetail("The table for them was dropped."),
-				 name != NULL && citus_is_table(relid) ?
-				 errhint("See to it that calls are sent there, SELECT purchase_distribute(%s), and retry if a shard was moved.",
-						 relation_literal(cart->table.st->relid)) :
 				 errhint("Mend it, or choose other tables: SELECT purchase_keep_sales(%s, sale_table => ..., hold_table => ...);",
 						 relation_literal(RelationGetRelid(stock))),
 				 errtable(stock)));
 }
 
+/*
+ * Are sales kept where this call can work on them?
+ */
 bool
 sales_kept(Cart *cart)
 {
-	return OidIsValid(cart->table.st->sale_table);
+	return OidIsValid(cart->table.st->sale_table) && !cart->table.st->sales_in_shards;
+}
+
+pg_noreturn static void raise_not_kept(Cart *cart);
+
+static void
+raise_not_kept(Cart *cart)
+{
+	const char *literal = relation_literal(cart->table.st->relid);
+
+	if (cart->table.st->sales_in_shards)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sales of table \"%s\" are kept in its shards",
+						RelationGetRelationName(cart->table.named)),
+				 errdetail("A sale with an id takes a call for products of one shard, and runs on the node that has it."),
+				 errhint("Sell by calls for one product, whose key has a type, and retry if a shard was moved. Calls are sent there after: SELECT purchase_distribute(%s);",
+						 literal),
+				 errtable(cart->table.named)));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" keeps no sales",
+					RelationGetRelationName(cart->table.named)),
+			 errhint("Let its owner make the tables for them: SELECT purchase_keep_sales(%s);",
+					 literal),
+			 errtable(cart->table.named)));
 }
 
 /*
@@ -337,13 +359,7 @@ sales_open(Cart *cart)
 	bool		plans_are_good;
 
 	if (!sales_kept(cart))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" keeps no sales",
-						RelationGetRelationName(cart->table.named)),
-				 errhint("Let its owner make the tables for them: SELECT purchase_keep_sales(%s);",
-						 relation_literal(st->relid)),
-				 errtable(cart->table.named)));
+		raise_not_kept(cart);
 
 	LockRelationOid(st->sale_table, lockmode);
 	LockRelationOid(st->hold_table, lockmode);

@@ -335,16 +335,22 @@ shard_beside(Oid relid, KeyType *kt, Datum key)
 
 /*
  * Go on with a shard of an open table, which has the row of a key.  It is sold from as the
- * table is, with the rights on that.  False if it can't be had.
+ * table is, with the rights on that.  Not if its policies are not there, too.
  */
-bool
+void
 stock_table_use_shard(OpenTable *table, Oid self, Oid shard, Datum key)
 {
 	Relation	rel = try_relation_open(shard, table->lockmode);
 	StockTable *st;
 
 	if (rel == NULL)
-		return false;
+		return;
+	if (rel->rd_rel->relrowsecurity != table->rel->rd_rel->relrowsecurity ||
+		rel->rd_rel->relforcerowsecurity != table->rel->rd_rel->relforcerowsecurity)
+	{
+		relation_close(rel, NoLock);
+		return;
+	}
 	st = recall(shard);
 	if (st == NULL)
 	{
@@ -360,7 +366,6 @@ stock_table_use_shard(OpenTable *table, Oid self, Oid shard, Datum key)
 	table->rel = rel;
 	table->st = st;
 	make_range(table);
-	return true;
 }
 
 /*

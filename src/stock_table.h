@@ -36,7 +36,7 @@ typedef struct OpenTable
 
 extern void stock_table_open(OpenTable *table, Oid self, Oid relid,
 							 TableUse use);
-extern bool stock_table_use_shard(OpenTable *table, Oid self, Oid shard,
+extern void stock_table_use_shard(OpenTable *table, Oid self, Oid shard,
 								  Datum key);
 extern uint64 stock_table_ninvalidations(void);
 extern bool stock_table_is_current(StockTable *st);
