@@ -51,6 +51,23 @@
 #include "sale_table.h"
 
 PG_FUNCTION_INFO_V1(purchase_distribute);
+PG_FUNCTION_INFO_V1(purchase_stock_table_citus);
+
+/*
+ * What is delegated: the calls that name a product by bigint, for keys of these types.  r is a
+ * registration.
+ */
+#define KEY_IS_DELEGATED \
+	" (SELECT CASE typtype WHEN 'd' THEN typbasetype ELSE y.oid END" \
+	" IN ('bigint'::regtype, 'integer'::regtype, 'smallint'::regtype)" \
+	" FROM pg_attribute AS a JOIN pg_type AS y ON y.oid = atttypid" \
+	" WHERE attrelid = r.stock_table AND attname = r.key_column)"
+#define DELEGATED_CALLS \
+	" pg_depend AS e JOIN pg_depend AS d ON d.refobjid = e.refobjid AND d.deptype = 'e'" \
+	" AND d.refclassid = e.refclassid AND d.classid = e.classid AND e.deptype = 'e'" \
+	" AND e.classid = 'pg_proc'::regclass" \
+	" JOIN pg_proc AS p ON p.oid = d.objid" \
+	" AND p.proargtypes[array_position(p.proargnames, 'product_id') - 1] = 'bigint'::regtype"
 
 /* Of Citus's enum LocalExecutionStatus. */
 #define LOCAL_EXECUTION_REQUIRED 0
@@ -531,12 +548,10 @@ check_others(Oid self, StockTable *st)
 	Datum		values[] = {ObjectIdGetDatum(st->relid)};
 	bool		isnull;
 	Datum		other = query(psprintf("SELECT min(r.stock_table::text) FROM %s AS r"
-									   " JOIN pg_attribute AS a ON attrelid = r.stock_table AND attname = r.key_column"
 									   " LEFT JOIN pg_dist_partition AS p ON p.logicalrelid = r.stock_table"
-									   " WHERE atttypid IN (%s) AND colocationid IS DISTINCT FROM"
+									   " WHERE" KEY_IS_DELEGATED " AND colocationid IS DISTINCT FROM"
 									   " (SELECT colocationid FROM pg_dist_partition WHERE logicalrelid = $1)",
-									   relation_name(registration_relid(self)),
-									   "'bigint'::regtype, 'integer'::regtype, 'smallint'::regtype"),
+									   relation_name(registration_relid(self))),
 							  1, types, values, &isnull);
 
 	if (!isnull)
@@ -570,11 +585,7 @@ distribute_functions(Oid self, StockTable *st)
 	check_others(self, st);
 	(void) query(psprintf("SELECT count(create_distributed_function(p.oid::regprocedure, 'product_id',"
 						  " colocate_with => %s, force_delegation => true))"
-						  " FROM pg_depend AS e JOIN pg_depend AS d ON d.refobjid = e.refobjid AND d.deptype = 'e'"
-						  " AND d.refclassid = e.refclassid AND d.classid = e.classid"
-						  " JOIN pg_proc AS p ON p.oid = d.objid"
-						  " WHERE e.objid = $1 AND e.classid = 'pg_proc'::regclass AND e.deptype = 'e'"
-						  " AND p.proargtypes[array_position(p.proargnames, 'product_id') - 1] = 'bigint'::regtype",
+						  " FROM" DELEGATED_CALLS " WHERE e.objid = $1",
 						  literal(st->relid)),
 				 1, types, values, &isnull);
 }
@@ -619,4 +630,79 @@ purchase_distribute(PG_FUNCTION_ARGS)
 	distribute_functions(self, st);
 	relation_close(rel, NoLock);
 	PG_RETURN_VOID();
+}
+
+/*
+ * What another node is asked: is the table attached there as r says?
+ */
+#define SAME_REGISTRATION \
+	"format('SELECT count(*) = 1 FROM %%s WHERE stock_table = to_regclass(%%L)" \
+	" AND key_column = %%L AND stock_column = %%L AND is_default = %%L" \
+	" AND lock_wait IS NOT DISTINCT FROM %%L AND early_release IS NOT DISTINCT FROM %%L" \
+	" AND sale_table IS NOT DISTINCT FROM to_regclass(%%L)" \
+	" AND hold_table IS NOT DISTINCT FROM to_regclass(%%L)" \
+	" AND limit_column IS NOT DISTINCT FROM %%L'," \
+	" $3, r.stock_table, r.key_column, r.stock_column, r.is_default, r.lock_wait," \
+	" r.early_release, r.sale_table, r.hold_table, r.limit_column)"
+
+/*
+ * purchase_stock_table_citus(stock_table regclass) returns jsonb
+ *
+ * For purchase_check(): null where Citus is not, or the table is not attached; else
+ *
+ *	coordinator	is this it?
+ *	distributed	is the table, by its key?
+ *	nodes		for each other node, t or f: is it attached there as it is here?  Or why that
+ *				can't be told.  Null elsewhere than on the coordinator, which knows.
+ *	delegated	are the calls of its type sent to its nodes?  Null if they can't be.
+ *	elsewhere	a table that they are sent to the nodes of, and this one is not colocated with:
+ *				an attached one, if there is one
+ *	sales		are its sales colocated with it?  Null if it keeps none.
+ */
+Datum
+purchase_stock_table_citus(PG_FUNCTION_ARGS)
+{
+	Oid			self = fcinfo->flinfo->fn_oid;
+	char	   *registrations = relation_name(registration_relid(self));
+	Oid			types[] = {REGCLASSOID, OIDOID, TEXTOID};
+	Datum		values[] = {
+		PG_GETARG_DATUM(0),
+		ObjectIdGetDatum(self),
+		CStringGetTextDatum(registrations),
+	};
+	bool		isnull;
+	Datum		result;
+
+	if (!OidIsValid(get_extension_oid("citus", true)) || !find_functions())
+		PG_RETURN_NULL();
+	result = query(psprintf("WITH r AS ("
+							" SELECT r.*, here.colocationid," KEY_IS_DELEGATED " AS may_delegate,"
+							" COALESCE(here.partmethod = 'h' AND column_to_column_name(r.stock_table, here.partkey) = r.key_column, false) AS distributed"
+							" FROM %s AS r LEFT JOIN pg_dist_partition AS here ON here.logicalrelid = r.stock_table"
+							" WHERE r.stock_table = $1),"
+							" delegation AS (SELECT bool_and(COALESCE(o.force_delegation AND o.colocationid = r.colocationid, false)) AS here,"
+							" (array_agg(other.logicalrelid::text ORDER BY attached.stock_table IS NULL, other.logicalrelid::text)"
+							" FILTER (WHERE other.colocationid IS DISTINCT FROM r.colocationid AND other.colocationid IS NOT NULL))[1] AS elsewhere"
+							" FROM r," DELEGATED_CALLS
+							" LEFT JOIN pg_dist_object AS o ON o.classid = d.classid AND o.objid = d.objid"
+							" LEFT JOIN pg_dist_partition AS other ON other.colocationid = o.colocationid"
+							" LEFT JOIN %s AS attached ON attached.stock_table = other.logicalrelid"
+							" WHERE e.objid = $2)"
+							" SELECT jsonb_build_object("
+							" 'coordinator', citus_is_coordinator(), 'distributed', r.distributed,"
+							" 'nodes', CASE WHEN r.distributed AND citus_is_coordinator() THEN"
+							" (SELECT jsonb_object_agg(format('%%s:%%s', nodename, nodeport), result)"
+							" FROM run_command_on_workers(" SAME_REGISTRATION ")) END,"
+							" 'delegated', CASE WHEN may_delegate THEN COALESCE(delegation.here, false) END,"
+							" 'elsewhere', CASE WHEN may_delegate THEN delegation.elsewhere END,"
+							" 'sales', (SELECT bool_and(COALESCE(s.colocationid = r.colocationid, false))"
+							" FROM (VALUES (r.sale_table), (r.hold_table)) AS t (relid)"
+							" LEFT JOIN pg_dist_partition AS s ON s.logicalrelid = relid"
+							" WHERE relid IS NOT NULL))"
+							" FROM r, delegation",
+							registrations, registrations),
+				   3, types, values, &isnull);
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(result);
 }

@@ -6,7 +6,7 @@
 CREATE FUNCTION purchase_check_table(relid regclass, key_column name,
     stock_column name, reason text, reasons text[], sale_table regclass,
     hold_table regclass, sale_problem text, hold_problem text, stray_holds bigint,
-    lost_lines bigint, limit_column name)
+    lost_lines bigint, limit_column name, citus jsonb)
     RETURNS TABLE (severity text, finding text, remedy text)
     LANGUAGE SQL STABLE PARALLEL UNSAFE ROWS 10
     SET search_path = pg_catalog, pg_temp
@@ -258,6 +258,15 @@ stock_guess AS (
     FROM fitting AS f, key_guess AS k
     WHERE counts AND (is_stock OR NOT may_be_key AND f.attname <> k.attname)
 ),
+-- a table that Citus distributes by its key, and what makes all nodes alike
+distributed AS (
+    SELECT c.*, format('SELECT %s.purchase_distribute(%L);', x.schema, t.oid::regclass) AS again,
+           CASE WHEN NOT c.coordinator THEN 'on the coordinator' END AS on_coordinator
+    FROM t, extension AS x,
+    jsonb_to_record(citus) AS c (coordinator boolean, distributed boolean, nodes jsonb,
+                                 delegated boolean, elsewhere text, sales boolean)
+    WHERE c.distributed
+),
 -- what to say of each reason for the sql engine, if it is one: the codes are those
 -- of purchase_stock_table_engine. Here and below, remedies are ordered by rank so
 -- that they can be pasted from the top: a trigger or rule goes before the type of
@@ -455,6 +464,45 @@ found (rank, severity, finding, condition, statement) AS (
                     AND a.attname IN ('state', 'released', 'returned', 'discarded', 'settled_at',
                                       'returned_at'))
 
+    -- where Citus distributes it
+    UNION ALL
+    SELECT 12, 'error',
+           format('on node %s it is not attached as it is here: calls that come there fail, or differ', n.node),
+           NULL, distributed.again
+    FROM distributed, jsonb_each_text(nodes) AS n (node, answer)
+    WHERE n.answer = 'f'
+    UNION ALL
+    SELECT 37, 'warning', format('node %s does not say how it is attached there: %s', n.node, n.answer),
+           'see to it that it runs and lets you in, and check again', NULL
+    FROM distributed, jsonb_each_text(nodes) AS n (node, answer)
+    WHERE n.answer NOT IN ('t', 'f')
+    UNION ALL
+    SELECT 13, 'error', 'its sales are not distributed beside it: sales with an id fail',
+           on_coordinator, again
+    FROM distributed WHERE delegated AND NOT sales
+    UNION ALL
+    SELECT CASE WHEN sales THEN 13 ELSE 38 END, CASE WHEN sales THEN 'error' ELSE 'warning' END,
+           'calls are not sent to the node that has the product: each takes several round trips'
+               || CASE WHEN sales THEN ', and sales with an id fail' ELSE '' END,
+           on_coordinator, again
+    FROM distributed WHERE NOT delegated AND elsewhere IS NULL
+    UNION ALL
+    SELECT 13, 'error',
+           format('calls that name a product by a number are sent to the nodes of %s, with which this table is not colocated: they fail', c.elsewhere),
+           concat_ws(', ', d.on_coordinator,
+                     CASE WHEN d.again IS NULL THEN 'if it shall be distributed beside that'
+                          ELSE 'if that one is no longer attached, or this one was distributed anew with colocate_with' END),
+           coalesce(d.again,
+                    format('SELECT pg_catalog.create_distributed_table(%L, %L, colocate_with => %L); SELECT %s.purchase_distribute(%L);',
+                           t.oid::regclass, key_column, c.elsewhere, x.schema, t.oid::regclass))
+    FROM t, extension AS x, jsonb_to_record(citus) AS c (elsewhere text)
+         LEFT JOIN distributed AS d ON true
+    WHERE c.elsewhere IS NOT NULL
+    UNION ALL
+    SELECT 95, 'info', 'a call that names a product without a type is not sent to its node: one that is bigint is',
+           'write purchase($1::bigint, ...) where a driver gives its parameters no type', NULL
+    FROM distributed WHERE delegated
+
     -- the stock column
     UNION ALL
     SELECT 30, 'warning', 'the stock of some products is negative',
@@ -562,6 +610,7 @@ found (rank, severity, finding, condition, statement) AS (
     FROM t, extension AS x
     WHERE (relkind = 'p' OR relkind = 'r' AND NOT EXISTS (SELECT FROM tree WHERE tree.oid <> t.oid))
       AND NOT EXISTS (SELECT FROM guard)
+      AND NOT 'citus' = ANY (reasons)     -- no triggers
     UNION ALL
     SELECT 90, 'info',
            format('row trigger %s of %s, by %s, may change the stock, or suppress the sale, before it is written',
@@ -615,7 +664,7 @@ LATERAL (
 ORDER BY f.rank, f.finding COLLATE "C"
 $$;
 COMMENT ON FUNCTION purchase_check_table(regclass, name, name, text, text[], regclass,
-    regclass, text, text, bigint, bigint, name) IS
+    regclass, text, text, bigint, bigint, name, jsonb) IS
     'the findings of purchase_check, for a table whose registration and reasons for the sql engine are known';
 
 -- Bound to the registrations when it is created, so that the extension can
@@ -633,10 +682,11 @@ BEGIN ATOMIC
         ON r.stock_table OPERATOR(pg_catalog.=) t.oid,
     LATERAL purchase_stock_table_engine(t.oid) AS e,
     LATERAL purchase_stock_table_sales(t.oid) AS s,
+    LATERAL purchase_stock_table_citus(t.oid) AS n (citus),
     LATERAL purchase_check_table(t.oid, r.key_column, r.stock_column,
                                  e.reason, e.reasons, r.sale_table, r.hold_table,
                                  s.sale_problem, s.hold_problem, s.stray_holds,
-                                 s.lost_lines, r.limit_column) AS c;
+                                 s.lost_lines, r.limit_column, n.citus) AS c;
 END;
 COMMENT ON FUNCTION purchase_check(regclass) IS
     'what is wrong with an attached table, or could be better, each with the SQL that mends it';

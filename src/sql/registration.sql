@@ -64,6 +64,11 @@ CREATE FUNCTION purchase_distribute(stock_table regclass)
 COMMENT ON FUNCTION purchase_distribute(regclass) IS
     'on a Citus coordinator, attaches a distributed table on every node, and lets calls be sent to the node that has the product';
 
+CREATE FUNCTION purchase_stock_table_citus(stock_table regclass)
+    RETURNS jsonb AS 'MODULE_PATHNAME' LANGUAGE C STRICT STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION purchase_stock_table_citus(regclass) IS
+    'for purchase_check: where Citus is installed, how an attached table is distributed, whether every node has it attached, and which calls are sent to its nodes';
+
 CREATE FUNCTION purchase_guard_stock() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION purchase_guard_stock() IS
