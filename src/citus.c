@@ -459,6 +459,17 @@ query_bool(const char *sql)
 	return !isnull && DatumGetBool(result);
 }
 
+/*
+ * Are calls for this type of key delegated?
+ */
+static bool
+may_delegate(StockTable *st)
+{
+	Oid			type = st->key_type.type;
+
+	return type == INT8OID || type == INT4OID || type == INT2OID;
+}
+
 static void
 check_can_distribute(Relation rel, StockTable *st)
 {
@@ -474,6 +485,13 @@ check_can_distribute(Relation rel, StockTable *st)
 						RelationGetRelationName(rel)),
 				 errhint("Distribute it: SELECT create_distributed_table(%s, %s);",
 						 relation_literal(st->relid), quote_literal_cstr(st->key_column)),
+				 errtable(rel)));
+	if (OidIsValid(st->sale_table) && !may_delegate(st))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the sales of table \"%s\" cannot be distributed, as its key is of type %s",
+						RelationGetRelationName(rel), format_type_be(st->key_type.type)),
+				 errhint("As it is, all calls work on the coordinator: make them there alone."),
 				 errtable(rel)));
 }
 
@@ -574,12 +592,14 @@ distribute_functions(Oid self, StockTable *st)
 	Datum		values[] = {ObjectIdGetDatum(self)};
 	bool		isnull;
 
-	if (st->key_type.len < 0 || !st->key_type.byval)
+	if (!may_delegate(st))
 	{
 		ereport(NOTICE,
 				(errmsg("calls are not delegated, as the key is of type %s",
 						format_type_be(st->key_type.type)),
-				 errdetail("In Citus, up to 14.0 at least, a delegated call with a null key of this type crashes the server. Calls work from any node, by several round trips.")));
+				 st->key_type.byval ? 0 :
+				 errdetail("In Citus, up to 14.0 at least, a delegated call with a null key of this type crashes the server."),
+				 errhint("Calls work from any node, by several round trips.")));
 		return;
 	}
 	check_others(self, st);

@@ -261,7 +261,8 @@ stock_guess AS (
 -- a table that Citus distributes by its key, and what makes all nodes alike
 distributed AS (
     SELECT c.*, format('SELECT %s.purchase_distribute(%L);', x.schema, t.oid::regclass) AS again,
-           CASE WHEN NOT c.coordinator THEN 'on the coordinator' END AS on_coordinator
+           CASE WHEN NOT c.coordinator THEN 'on the coordinator' END AS on_coordinator,
+           c.delegated IS NULL AND c.sales IS NOT NULL AS on_coordinator_alone
     FROM t, extension AS x,
     jsonb_to_record(citus) AS c (coordinator boolean, distributed boolean, nodes jsonb,
                                  delegated boolean, elsewhere text, sales boolean)
@@ -470,12 +471,12 @@ found (rank, severity, finding, condition, statement) AS (
            format('on node %s it is not attached as it is here: calls that come there fail, or differ', n.node),
            NULL, distributed.again
     FROM distributed, jsonb_each_text(nodes) AS n (node, answer)
-    WHERE n.answer = 'f'
+    WHERE n.answer = 'f' AND NOT on_coordinator_alone
     UNION ALL
     SELECT 37, 'warning', format('node %s does not say how it is attached there: %s', n.node, n.answer),
            'see to it that it runs and lets you in, and check again', NULL
     FROM distributed, jsonb_each_text(nodes) AS n (node, answer)
-    WHERE n.answer NOT IN ('t', 'f')
+    WHERE n.answer NOT IN ('t', 'f') AND NOT on_coordinator_alone
     UNION ALL
     SELECT 13, 'error', 'its sales are not distributed beside it: sales with an id fail',
            on_coordinator, again
@@ -502,6 +503,10 @@ found (rank, severity, finding, condition, statement) AS (
     SELECT 95, 'info', 'a call that names a product without a type is not sent to its node: one that is bigint is',
            'write purchase($1::bigint, ...) where a driver gives its parameters no type', NULL
     FROM distributed WHERE delegated
+    UNION ALL
+    SELECT 95, 'info', 'it keeps its sales, and calls for its type of key are not sent to other nodes: they work on the coordinator alone',
+           'nothing needs to be done, if they are made there', NULL
+    FROM distributed WHERE on_coordinator_alone
 
     -- the stock column
     UNION ALL
