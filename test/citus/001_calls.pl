@@ -7,12 +7,18 @@ use warnings;
 use FindBin;
 use lib $FindBin::Bin, "$FindBin::Bin/../t";
 use CitusCluster;
+use Doc;
 use PostgreSQL::Test::Utils;
 use Shop;
 use Test::More;
 
 my @nodes = new_cluster('calls');
 my ($coordinator, @workers) = @nodes;
+
+# as the documentation shows it
+is_as_shown($coordinator, 'postgres', 'scale.md',
+	statements(slurp_file("$FindBin::Bin/../../doc/scale.md"), 'test/citus/001_calls.pl'));
+$coordinator->safe_psql('postgres', 'DROP TABLE product, product_sale, product_hold; DROP EXTENSION purchase');
 
 # before there is anything to distribute
 $coordinator->safe_psql('postgres', 'CREATE EXTENSION purchase; CREATE TABLE place (id bigint PRIMARY KEY, stock int NOT NULL)');
