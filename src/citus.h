@@ -8,16 +8,19 @@
 #include "utils/relcache.h"
 
 #include "key.h"
-#include "sale.h"
 
 #pragma GCC visibility push(hidden)
 
+extern bool citus_is_loaded(void);
 extern bool citus_is_table(Oid relid);
 extern bool citus_is_distributed_by(Oid relid, const char *column);
 extern Oid	citus_local_shard(Relation rel, KeyType *kt, Datum key);
 extern Oid	citus_shard_beside(Relation rel, KeyType *kt, Datum key);
+extern int64 citus_shard_of(Relation rel, KeyType *kt, Datum key);
 extern void citus_let_write_shards(void);
-extern bool citus_act_on_shards(Cart *cart, SaleCall *call, int64 *result);
+extern Datum citus_query(const char *sql, int nargs, Oid *types, Datum *values,
+						 bool *isnull);
+extern void citus_send_to_workers(const char *command);
 extern int64 citus_count_rows(Oid relid);
 
 #pragma GCC visibility pop

@@ -25,6 +25,7 @@
 #include "cart.h"
 #include "commit.h"
 #include "compat.h"
+#include "distribute.h"
 #include "sale.h"
 #include "settings.h"
 
@@ -602,7 +603,7 @@ purchase_confirm(PG_FUNCTION_ARGS)
 	SaleCall	call = {.action = ACTION_CONFIRM};
 
 	sale_id_from_args(&cart, &sale, fcinfo, "purchase_confirm()", 1);
-	PG_RETURN_BOOL(sale_act(&cart, &call) > 0);
+	PG_RETURN_BOOL(distribute_act(&cart, &call) > 0);
 }
 
 /*
@@ -621,7 +622,7 @@ purchase_release(PG_FUNCTION_ARGS)
 	SaleCall	call = {.action = ACTION_RELEASE};
 
 	sale_id_from_args(&cart, &sale, fcinfo, "purchase_release()", 1);
-	PG_RETURN_INT64(sale_act(&cart, &call));
+	PG_RETURN_INT64(distribute_act(&cart, &call));
 }
 
 /*
@@ -667,7 +668,7 @@ purchase_return(PG_FUNCTION_ARGS)
 
 	sale_id_from_args(&cart, &sale, fcinfo, "purchase_return()", 2);
 	call.restock = require_restock(fcinfo, 1);
-	PG_RETURN_INT64(sale_act(&cart, &call));
+	PG_RETURN_INT64(distribute_act(&cart, &call));
 }
 
 /*
@@ -711,7 +712,7 @@ purchase_extend(PG_FUNCTION_ARGS)
 
 	sale_id_from_args(&cart, &sale, fcinfo, "purchase_extend()", 2);
 	call.hold_for = require_hold_for(fcinfo, 1);
-	PG_RETURN_TIMESTAMPTZ(sale_act(&cart, &call));
+	PG_RETURN_TIMESTAMPTZ(distribute_act(&cart, &call));
 }
 
 static int64
@@ -742,7 +743,7 @@ purchase_expire(PG_FUNCTION_ARGS)
 
 	init_cart(&cart, fcinfo, "purchase_expire()", InvalidOid, 0, NULL, 1);
 	call.max = get_max(fcinfo, 0);
-	PG_RETURN_INT64(sale_act(&cart, &call));
+	PG_RETURN_INT64(distribute_act(&cart, &call));
 }
 
 /*
@@ -774,7 +775,7 @@ purchase_forget(PG_FUNCTION_ARGS)
 				 errmsg("older_than must not be negative")));
 	call.max = get_max(fcinfo, 1);
 	call.forget_limits = PG_GETARG_BOOL(2);
-	PG_RETURN_INT64(sale_act(&cart, &call));
+	PG_RETURN_INT64(distribute_act(&cart, &call));
 }
 
 /*
@@ -824,7 +825,7 @@ purchase_on_shard(PG_FUNCTION_ARGS)
 		call.before = PG_GETARG_TIMESTAMPTZ(6);
 		call.forget_limits = PG_GETARG_BOOL(7);
 	}
-	PG_RETURN_INT64(sale_act_here(&cart, &call));
+	PG_RETURN_INT64(sale_act(&cart, &call));
 }
 
 /*

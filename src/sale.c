@@ -690,7 +690,7 @@ const char *const sale_actions[] = {
  * as a number.
  */
 int64
-sale_act_here(Cart *cart, SaleCall *call)
+sale_act(Cart *cart, SaleCall *call)
 {
 	switch (call->action)
 	{
@@ -710,18 +710,6 @@ sale_act_here(Cart *cart, SaleCall *call)
 			Assert(call->action == ACTION_FORGET);
 			return sale_forget(cart, call->before, call->max, call->forget_limits);
 	}
-}
-
-/*
- * The same wherever the sales are.
- */
-int64
-sale_act(Cart *cart, SaleCall *call)
-{
-	int64		result;
-
-	return citus_act_on_shards(cart, call, &result) ? result :
-		sale_act_here(cart, call);
 }
 
 /* ----------------------------------------------------------------

@@ -34,7 +34,6 @@ typedef struct SaleCall
 
 extern const char *const sale_actions[];
 extern int64 sale_act(Cart *cart, SaleCall *call);
-extern int64 sale_act_here(Cart *cart, SaleCall *call);
 extern int64 sale_release_part(Cart *cart);
 extern int64 sale_return_part(Cart *cart, text *return_id, bool restock);
 extern void sale_check_no_holds(Oid self, Relation stock_table);
