@@ -22,6 +22,7 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "distribute.h"
 #include "engine.h"
 #include "guard.h"
 #include "guard_place.h"
@@ -224,6 +225,7 @@ purchase_attach(PG_FUNCTION_ARGS)
 								 !PG_ARGISNULL(3) && PG_GETARG_BOOL(3));
 	registration_store(reg, &registration, is_default);
 	guard_follow(rel, st->guard_function, st->stock_attno);
+	distribute_remind(rel);
 
 	table_close(reg, NoLock);
 	relation_close(rel, NoLock);
@@ -275,6 +277,7 @@ purchase_detach(PG_FUNCTION_ARGS)
 	if (rel != NULL)
 	{
 		guard_follow(rel, guard_function(self), InvalidAttrNumber);
+		distribute_remind(rel);
 		relation_close(rel, NoLock);
 	}
 	PG_RETURN_VOID();

@@ -830,6 +830,7 @@ use_local_shard(Cart *cart)
 	StockTable *st = cart->table.st;
 	Oid			shard = InvalidOid;
 	Datum		key = (Datum) 0;
+	Datum		first = (Datum) 0;
 
 	if (RecoveryInProgress() || st->sql_reasons != SQL_REASON(SQL_CITUS))
 		return;
@@ -840,7 +841,13 @@ use_local_shard(Cart *cart)
 		if (!key_from_product(&st->key_type, cart->lines[i].product,
 							  cart->product_type, &key))
 			return;
-		of_line = citus_local_shard(cart->table.rel, &st->key_type, key);
+		/* a shard may be split: a sale in one has one product */
+		if (i > 0 && cart->sale != NULL && !key_equals(&st->key_type, key, first))
+			return;
+		if (i == 0)
+			first = key;
+		of_line = citus_local_shard(cart->table.rel, &st->key_type, key,
+									cart->verb == VERB_READ);
 		if (!OidIsValid(of_line) || (i > 0 && of_line != shard))
 			return;
 		shard = of_line;
@@ -864,7 +871,12 @@ cart_open(Cart *cart)
 					 cart->verb == VERB_READ ? USE_READ :
 					 cart->verb == VERB_SELL ? USE_SELL : USE_WRITE);
 	if (cart->table.st->distributed_by_key)
+	{
 		use_local_shard(cart);
+		if (cart->table.rel == cart->table.named && cart->nlines == 1 &&
+			IsTransactionBlock() && citus_is_sent())
+			raise_shard_moved(cart);
+	}
 	cart->engine = engine_choose(&cart->table);
 	cart->lock_wait = cart->patience == PATIENCE_NONE ? 0 :
 		cart->patience == PATIENCE_UNBOUNDED ? -1 :
@@ -886,7 +898,8 @@ static void
 begin_command(Cart *cart)
 {
 	if (cart->verb == VERB_READ)
-		PushActiveSnapshot(GetActiveSnapshot());
+		PushActiveSnapshot(cart->table.rel == cart->table.named ? GetActiveSnapshot() :
+						   GetTransactionSnapshot());
 	else
 	{
 		CommandCounterIncrement();

@@ -27,6 +27,7 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "parser/parse_func.h"
@@ -47,16 +48,31 @@
 #define LOCAL_EXECUTION_DISABLED 2
 
 /* Citus's functions, by their names there. */
-static struct
+static int32 (*GetLocalGroupId) (void);
+static void (*LockShardDistributionMetadata) (int64 shard, LOCKMODE mode);
+static void *(*ActiveShardPlacementOnGroup) (int32 group, uint64 shard);
+static Oid	(*GetTableLocalShardOid) (Oid relid, uint64 shard);
+static int	(*GetCurrentLocalExecutionStatus) (void);
+static void (*SetLocalExecutionStatus) (int status);
+static void (*SendCommandToWorkersWithMetadata) (const char *command);
+static bool (*RelationIsAKnownShard) (Oid relid);
+static bool (*IsCitusInternalBackend) (void);
+
+static const struct
 {
-	int32		(*GetLocalGroupId) (void);
-	void		(*LockShardDistributionMetadata) (int64 shard, LOCKMODE mode);
-	void	   *(*ActiveShardPlacementOnGroup) (int32 group, uint64 shard);
-	Oid			(*GetTableLocalShardOid) (Oid relid, uint64 shard);
-	int			(*GetCurrentLocalExecutionStatus) (void);
-	void		(*SetLocalExecutionStatus) (int status);
-	void		(*SendCommandToWorkersWithMetadata) (const char *command);
-} citus;
+	const char *name;
+	void	   *address;
+}			functions[] = {
+	{"GetLocalGroupId", &GetLocalGroupId},
+	{"LockShardDistributionMetadata", &LockShardDistributionMetadata},
+	{"ActiveShardPlacementOnGroup", &ActiveShardPlacementOnGroup},
+	{"GetTableLocalShardOid", &GetTableLocalShardOid},
+	{"GetCurrentLocalExecutionStatus", &GetCurrentLocalExecutionStatus},
+	{"SetLocalExecutionStatus", &SetLocalExecutionStatus},
+	{"SendCommandToWorkersWithMetadata", &SendCommandToWorkersWithMetadata},
+	{"RelationIsAKnownShard", &RelationIsAKnownShard},
+	{"IsCitusInternalBackend", &IsCitusInternalBackend},
+};
 
 /*
  * A preloaded library's functions are found by their names alone.
@@ -70,16 +86,13 @@ citus_is_loaded(void)
 	if (sought)
 		return found;
 	sought = found = true;
-#define FIND(name) \
-	found = found && (*(void **) &citus.name = dlsym(RTLD_DEFAULT, #name)) != NULL
-	FIND(GetLocalGroupId);
-	FIND(LockShardDistributionMetadata);
-	FIND(ActiveShardPlacementOnGroup);
-	FIND(GetTableLocalShardOid);
-	FIND(GetCurrentLocalExecutionStatus);
-	FIND(SetLocalExecutionStatus);
-	FIND(SendCommandToWorkersWithMetadata);
-#undef FIND
+	for (size_t i = 0; i < lengthof(functions); i++)
+	{
+		void	   *function = dlsym(RTLD_DEFAULT, functions[i].name);
+
+		*(void **) functions[i].address = function;
+		found = found && function != NULL;
+	}
 	return found;
 }
 
@@ -109,6 +122,19 @@ citus_is_table(Oid relid)
 }
 
 /*
+ * To the end of the current level of settings, write dates and intervals so that any node
+ * reads them alike.
+ */
+void
+citus_write_dates(void)
+{
+	(void) set_config_option("datestyle", "ISO", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("intervalstyle", "postgres", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
  * Run a query and return the only column of its only row.
  */
 Datum
@@ -118,6 +144,7 @@ citus_query(const char *sql, int nargs, Oid *types, Datum *values, bool *isnull)
 	Datum		result = (Datum) 0;
 	int			guc_level = compat_restrict_search_path();
 
+	citus_write_dates();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	if (SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0) < 0)
@@ -162,6 +189,23 @@ citus_is_distributed_by(Oid relid, const char *column)
 }
 
 /*
+ * Are two tables distributed alike, by hash?
+ */
+bool
+citus_is_colocated(Oid relid, Oid other)
+{
+	Oid			types[] = {REGCLASSOID, REGCLASSOID};
+	Datum		values[] = {ObjectIdGetDatum(relid), ObjectIdGetDatum(other)};
+	bool		isnull;
+	Datum		result = citus_query("SELECT true FROM pg_dist_partition AS a, pg_dist_partition AS b"
+									 " WHERE a.logicalrelid = $1 AND b.logicalrelid = $2 AND a.colocationid = b.colocationid"
+									 " AND a.partmethod = 'h' AND b.partmethod = 'h'",
+									 2, types, values, &isnull);
+
+	return !isnull && DatumGetBool(result);
+}
+
+/*
  * The shard that a key belongs to, wherever it is; 0 if there is none.  As the table's
  * owner, as Citus asks for the right to read all of it.
  */
@@ -200,50 +244,74 @@ citus_shard_of(Relation rel, KeyType *kt, Datum key)
 
 /*
  * The shard of a distributed table that a key belongs to, if it is on this node, and will be
- * until the end of the transaction; else InvalidOid.
+ * until the end of the transaction; else InvalidOid.  Who only reads takes no lock, and a
+ * snapshot after this: so the rows of a shard that has just arrived are there, and those of
+ * one that leaves are what they were.
  *
  * To wait for a shard that is about to move is to wait for DDL: lock_wait does not apply.
  */
 Oid
-citus_local_shard(Relation rel, KeyType *kt, Datum key)
+citus_local_shard(Relation rel, KeyType *kt, Datum key, bool to_read)
 {
 	int64		shard;
 	int64		before;
 
 	if (!citus_is_loaded() ||
-		citus.GetCurrentLocalExecutionStatus() == LOCAL_EXECUTION_DISABLED)
+		GetCurrentLocalExecutionStatus() == LOCAL_EXECUTION_DISABLED)
 		return InvalidOid;
 	shard = citus_shard_of(rel, kt, key);
 	do
 	{
 		if (shard == 0)
 			return InvalidOid;
-		citus.		LockShardDistributionMetadata(shard, ShareLock);
-
+		if (to_read)
+			break;
+		LockShardDistributionMetadata(shard, ShareLock);
 		before = shard;
 		shard = citus_shard_of(rel, kt, key);
 	} while (shard != before);	/* split while we waited */
-	if (citus.ActiveShardPlacementOnGroup(citus.GetLocalGroupId(), shard) == NULL)
+	if (ActiveShardPlacementOnGroup(GetLocalGroupId(), shard) == NULL)
 		return InvalidOid;
 
-	/*
-	 * later statements must see what is written here: none by another
-	 * connection
-	 */
-	citus.		SetLocalExecutionStatus(LOCAL_EXECUTION_REQUIRED);
-	return citus.GetTableLocalShardOid(RelationGetRelid(rel), shard);
+	/* later statements must see what is written here, by no other connection */
+	if (!to_read)
+		SetLocalExecutionStatus(LOCAL_EXECUTION_REQUIRED);
+	return GetTableLocalShardOid(RelationGetRelid(rel), shard);
 }
 
 /*
- * The same of a table that is distributed as one whose shard is already locked.
+ * The shard for a key of a table of sales, which must be distributed as the stock table
+ * whose shard is locked; else InvalidOid.
  */
 Oid
-citus_shard_beside(Relation rel, KeyType *kt, Datum key)
+citus_shard_beside(Relation rel, Oid stock_table, KeyType *kt, Datum key)
 {
-	int64		shard = citus_shard_of(rel, kt, key);
+	int64		shard;
 
+	if (!citus_is_colocated(RelationGetRelid(rel), stock_table))
+		return InvalidOid;
+	shard = citus_shard_of(rel, kt, key);
 	return shard == 0 ? InvalidOid :
-		citus.		GetTableLocalShardOid(RelationGetRelid(rel), shard);
+		GetTableLocalShardOid(RelationGetRelid(rel), shard);
+}
+
+/*
+ * Is a relation a shard, which only Citus knows when it may be written?
+ */
+bool
+citus_is_shard(Oid relid)
+{
+	return citus_is_loaded() && OidIsValid(get_extension_oid("citus", true)) &&
+		RelationIsAKnownShard(relid);
+}
+
+/*
+ * Has another node sent us here?
+ */
+bool
+citus_is_sent(void)
+{
+	return citus_is_loaded() && IsCitusInternalBackend();
 }
 
 /*
@@ -274,5 +342,5 @@ citus_count_rows(Oid relid)
 void
 citus_send_to_workers(const char *command)
 {
-	citus.		SendCommandToWorkersWithMetadata(command);
+	SendCommandToWorkersWithMetadata(command);
 }

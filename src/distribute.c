@@ -75,6 +75,7 @@ products_of(Cart *cart, SaleCall *call)
 	List	   *open = NIL;
 
 	sales_become_owner(&context, cart);
+	citus_write_dates();
 	if (SPI_execute_with_args(psprintf(sql, relation_name(call->action == ACTION_EXPIRE ?
 														  st->hold_table : st->sale_table)),
 							  2, types, values, cart->sale == NULL ? "n " : "  ", false, 0) != SPI_OK_SELECT)
@@ -266,6 +267,13 @@ distribute_beside(StockTable *st, Oid relid)
 	bool		isnull;
 	Datum		primary_key;
 
+	if (citus_is_table(relid) && !citus_is_colocated(relid, st->relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is not distributed as table \"%s\" is",
+						get_rel_name(relid), get_rel_name(st->relid)),
+				 errhint("Undistribute it, SELECT undistribute_table(%s), or keep sales in other tables.",
+						 relation_literal(relid))));
 	if (citus_is_table(relid))
 		return;
 	primary_key = citus_query("SELECT conname FROM pg_constraint WHERE conrelid = $1 AND contype = 'p'",
@@ -370,6 +378,20 @@ distribute_functions(Oid self, StockTable *st)
 }
 
 /*
+ * What is registered here has changed: the other nodes don't know.
+ */
+void
+distribute_remind(Relation rel)
+{
+	if (citus_is_loaded() && !citus_is_sent() && citus_is_table(RelationGetRelid(rel)))
+		ereport(NOTICE,
+				(errmsg("this node alone knows what was changed of table \"%s\"",
+						RelationGetRelationName(rel)),
+				 errhint("If it stays attached, let the others know, on the coordinator: SELECT purchase_distribute(%s);",
+						 relation_literal(RelationGetRelid(rel)))));
+}
+
+/*
  * purchase_distribute(stock_table regclass) returns void
  *
  * On the coordinator of a Citus cluster, attach a table that is distributed by its key on
@@ -390,7 +412,10 @@ purchase_distribute(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("stock_table must not be null")));
+	/* against sales meanwhile, whose rows would stay where they are not seen */
 	rel = relation_open_owned(PG_GETARG_OID(0), AccessShareLock);
+	relation_close(rel, AccessShareLock);
+	rel = relation_open_owned(PG_GETARG_OID(0), ShareRowExclusiveLock);
 	registration.relid = RelationGetRelid(rel);
 	if (!registration_find(self, &registration))
 		raise_not_attached(rel);

@@ -10,6 +10,7 @@
 #pragma GCC visibility push(hidden)
 
 extern int64 distribute_act(Cart *cart, SaleCall *call);
+extern void distribute_remind(Relation rel);
 
 #pragma GCC visibility pop
 

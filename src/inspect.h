@@ -85,6 +85,7 @@ typedef struct StockTable
 	Oid			limit_type;		/* as stock_type */
 	uint32		sql_reasons;	/* SQL_REASON()s of the table */
 	bool		distributed_by_key; /* by Citus, in shards */
+	bool		is_shard;		/* of a table that is */
 	bool		sales_in_shards;	/* and so are the tables of its sales */
 
 	/* What each engine knows of it, when it has first served it. */

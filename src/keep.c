@@ -20,6 +20,7 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "distribute.h"
 #include "inspect.h"
 #include "relation.h"
 #include "sale.h"
@@ -269,6 +270,7 @@ purchase_keep_sales(PG_FUNCTION_ARGS)
 		registration.limit_column = limit_column[0] == '\0' ? NULL :
 			pstrdup(limit_column);
 	registration_store_sales(reg, &registration);
+	distribute_remind(rel);
 
 	table_close(reg, NoLock);
 	relation_close(rel, NoLock);

@@ -655,7 +655,7 @@ sale_forget(Cart *cart, TimestampTz before, int64 max, bool forget_limits)
 	int64		nsales;
 
 	open_cart(cart, VERB_EXPIRE);
-	relation_check_owned(cart->table.rel);
+	relation_check_owned(cart->table.named);
 	sale_params_init(&params);
 	sale_param(&params, SALE_PARAM_TIME, TimestampTzGetDatum(before));
 	sale_param(&params, SALE_PARAM_LIMITED,

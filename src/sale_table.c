@@ -296,6 +296,8 @@ check_fit(Cart *cart, Oid relid, const SaleColumn *columns, SaleTable *table)
 								   stock->rd_rel->relowner, table);
 	char	   *name = get_rel_name(relid);
 
+	if (why == NULL && citus_is_table(relid))
+		why = "is distributed by Citus, and the stock table is not, or not by its key";
 	if (why != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -305,8 +307,8 @@ check_fit(Cart *cart, Oid relid, const SaleColumn *columns, SaleTable *table)
 				 name != NULL ? errdetail("Table \"%s\" %s.", name, why) :
 				 errdetail("The table for them was dropped."),
 				 errhint("Mend it, or choose other tables: SELECT purchase_keep_sales(%s, sale_table => ..., hold_table => ...);",
-						 relation_literal(RelationGetRelid(stock))),
-				 errtable(stock)));
+						 relation_literal(RelationGetRelid(cart->table.named))),
+				 errtable(cart->table.named)));
 }
 
 /*
@@ -318,20 +320,36 @@ sales_kept(Cart *cart)
 	return OidIsValid(cart->table.st->sale_table) && !cart->table.st->sales_in_shards;
 }
 
+/*
+ * Another node has sent a call here, where the shard was.
+ */
+void
+raise_shard_moved(Cart *cart)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("a shard of table \"%s\" has moved to another node",
+					RelationGetRelationName(cart->table.named)),
+			 errhint("Retry the transaction."),
+			 errtable(cart->table.named)));
+}
+
 pg_noreturn static void raise_not_kept(Cart *cart);
 
 static void
 raise_not_kept(Cart *cart)
 {
-	const char *literal = relation_literal(cart->table.st->relid);
+	const char *literal = relation_literal(RelationGetRelid(cart->table.named));
 
+	if (cart->table.st->sales_in_shards && citus_is_sent())
+		raise_shard_moved(cart);
 	if (cart->table.st->sales_in_shards)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("sales of table \"%s\" are kept in its shards",
 						RelationGetRelationName(cart->table.named)),
 				 errdetail("A sale with an id takes a call for products of one shard, and runs on the node that has it."),
-				 errhint("Sell by calls for one product, whose key has a type, and retry if a shard was moved. Calls are sent there after: SELECT purchase_distribute(%s);",
+				 errhint("Sell by calls for one product, whose key has a type. Calls are sent there after: SELECT purchase_distribute(%s);",
 						 literal),
 				 errtable(cart->table.named)));
 	ereport(ERROR,

@@ -119,6 +119,7 @@ typedef struct SaleContext
 } SaleContext;
 
 extern bool sales_kept(Cart *cart);
+pg_noreturn extern void raise_shard_moved(Cart *cart);
 extern void sales_open(Cart *cart);
 extern char *sales_misfit(StockTable *st, Oid relid, const SaleColumn *columns,
 						  Oid owner, SaleTable *table);

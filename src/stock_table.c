@@ -156,11 +156,17 @@ lookup(Oid self, Relation rel)
 	StockTable *st = recall(RelationGetRelid(rel));
 	Registration registration = {.relid = RelationGetRelid(rel)};
 
-	if (st != NULL)
+	if (st != NULL && !st->is_shard)
 		return st;
 	watched_relid = registration_relid(self);
 	if (!registration_find(self, &registration))
 		raise_not_attached(rel);
+	if (citus_is_shard(registration.relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is a shard", RelationGetRelationName(rel)),
+				 errhint("Attach the table that it belongs to, and detach this."),
+				 errtable(rel)));
 	return build_entry(self, rel, &registration);
 }
 
@@ -320,7 +326,7 @@ stock_table_open(OpenTable *table, Oid self, Oid relid, TableUse use)
  * InvalidOid if that table is not distributed alike: then no sales are kept.
  */
 static Oid
-shard_beside(Oid relid, KeyType *kt, Datum key)
+shard_beside(Oid relid, StockTable *st, Datum key)
 {
 	Relation	rel = OidIsValid(relid) && citus_is_table(relid) ?
 		try_relation_open(relid, AccessShareLock) : NULL;
@@ -328,7 +334,7 @@ shard_beside(Oid relid, KeyType *kt, Datum key)
 
 	if (rel == NULL)
 		return InvalidOid;
-	result = citus_shard_beside(rel, kt, key);
+	result = citus_shard_beside(rel, st->relid, &st->key_type, key);
 	relation_close(rel, NoLock);
 	return result;
 }
@@ -352,16 +358,23 @@ stock_table_use_shard(OpenTable *table, Oid self, Oid shard, Datum key)
 		return;
 	}
 	st = recall(shard);
-	if (st == NULL)
+	if (st == NULL || !st->is_shard)
 	{
 		Registration registration = {.relid = table->st->relid};
-		KeyType    *kt = &table->st->key_type;
+		List	   *named;
+		MemoryContext oldcxt;
 
 		if (!registration_find(self, &registration))
 			raise_not_attached(table->named);
-		registration.sale_table = shard_beside(registration.sale_table, kt, key);
-		registration.hold_table = shard_beside(registration.hold_table, kt, key);
+		named = list_make3_oid(registration.relid, registration.sale_table,
+							   registration.hold_table);
+		registration.sale_table = shard_beside(registration.sale_table, table->st, key);
+		registration.hold_table = shard_beside(registration.hold_table, table->st, key);
 		st = build_entry(self, rel, &registration);
+		st->is_shard = true;
+		oldcxt = MemoryContextSwitchTo(st->cxt);
+		st->below = list_concat(st->below, named);
+		MemoryContextSwitchTo(oldcxt);
 	}
 	table->rel = rel;
 	table->st = st;

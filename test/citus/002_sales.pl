@@ -90,6 +90,37 @@ is(sqlstate($coordinator, "SELECT purchase_cart(ARRAY[$one, $two], ARRAY[1, 1], 
 	'no cart with an id over two shards');
 is(sqlstate($coordinator, "SELECT purchase_cart(ARRAY[$one, $two], ARRAY[1, 1000])"), 'SK003', 'one without is refused as ever');
 
+# A shard may be split, so a cart in one is none in two.
+my ($other) = grep { $_ != $one && same_shard($_) } 1 .. 20;
+my $worker = $nodes[ node_of($one, @nodes) ];
+sub same_shard
+{
+	my ($product) = @_;
+
+	return $coordinator->safe_psql('postgres', qq(SELECT get_shard_id_for_distribution_column('product', $one)
+		= get_shard_id_for_distribution_column('product', $product))) eq 't';
+}
+is(sqlstate($worker, "SELECT purchase_cart(ARRAY[$one, $other], ARRAY[1, 1], sale_id => 'cart')"), '55000', 'no cart with an id in one shard either');
+is($worker->safe_psql('postgres', "SELECT sum(qty) FROM purchase_cart(ARRAY[$one, $other], ARRAY[1, 1]);
+	SELECT qty FROM purchase_cart(ARRAY[$one, $one], ARRAY[1, 1], sale_id => 'cart');
+	SELECT purchase_release('cart-2') FROM purchase($one, 2, sale_id => 'cart-2', hold_for => '1 hour')
+	WHERE false;
+	SELECT purchase_restock($one, 3), purchase_restock($other, 1) IS NOT NULL"), "2\n2\n100|t", 'but others');
+
+# Only Citus knows when a shard may be written.
+my $shard = $coordinator->safe_psql('postgres', "SELECT shard_name('product', get_shard_id_for_distribution_column('product', $one))");
+is($worker->safe_psql('postgres', "SET client_min_messages = error; SELECT purchase_available($one)"), '100', 'a shard is known');
+is(sqlstate($worker, "SELECT purchase_available($one); SELECT purchase($one, 1, '$shard')"), '55000', 'and can not be sold from by its name');
+
+# What is sent to other nodes does not depend on how dates are written here.
+{
+	my ($out, $err);
+
+	$coordinator->psql('postgres', "SET datestyle = 'SQL, DMY'; SET citus.log_remote_commands = on; SET client_min_messages = notice;
+		BEGIN; UPDATE product_sale SET settled_at = 'epoch' WHERE sale_id = 'cart'; SELECT purchase_forget('1 year'); ROLLBACK", stderr => \$err);
+	like($err, qr/'forget'::text.*'\d\d\d\d-\d\d-\d\d \d\d:.*'::timestamp with time zone/, 'in one form');
+}
+
 # Limits: a buyer's past is in the shard of the product.
 $coordinator->safe_psql('postgres', 'UPDATE product SET per_buyer = 5');
 my @loads = map {
