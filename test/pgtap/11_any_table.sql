@@ -90,5 +90,18 @@ INSERT INTO deferred VALUES (1, 5);
 SELECT purchase_attach('deferred');
 SELECT is(purchase(1, 1, 'deferred'), 4::bigint, 'a deferrable primary key');
 
+-- Without Citus, there are no other nodes, and no shards.
+SELECT refuses($$ SELECT purchase_distribute('deferred') $$, '55000', 'nothing to distribute it on');
+SELECT refuses($$ SELECT purchase_distribute('pg_class') $$, '55000', 'nor a table that is not attached');
+SELECT refuses($$ SELECT purchase_distribute(NULL) $$, '22004', 'nor none');
+SELECT purchase_keep_sales('deferred');
+SELECT purchase(1, 1, 'deferred', sale_id => 'a', hold_for => '1 hour');
+SELECT is(purchase_on_shard(1, 'confirm', 'a', stock_table => 'deferred'), 1::bigint, 'what is for shards does the same here');
+SELECT is(purchase_on_shard(1, 'confirm', 'a', stock_table => 'deferred'), 0::bigint, 'once');
+SELECT refuses('SELECT purchase_on_shard(' || args || ', stock_table => ''deferred'')', code, args)
+FROM (VALUES ('1, ''sell'', ''a''', '22023'), ('1, NULL, ''a''', '22004'), ('1, ''confirm''', '22004'),
+    ('NULL, ''confirm'', ''a''', '22004'), ('1, ''extend'', ''a''', '22004'), ('1, ''return'', ''a''', '22004'),
+    ('1, ''forget''', '22004'), ('1, ''forget'', max => 0', '22023')) AS t (args, code);
+
 SELECT * FROM finish();
 ROLLBACK;
