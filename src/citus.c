@@ -97,6 +97,15 @@ citus_is_loaded(void)
 }
 
 /*
+ * Is Citus in this database, too?
+ */
+bool
+citus_is_installed(void)
+{
+	return citus_is_loaded() && OidIsValid(get_extension_oid("citus", true));
+}
+
+/*
  * Does Citus keep a table's rows elsewhere?
  */
 bool
@@ -170,6 +179,18 @@ citus_query(const char *sql, int nargs, Oid *types, Datum *values, bool *isnull)
 }
 
 /*
+ * The same of a boolean: is it true?
+ */
+bool
+citus_query_bool(const char *sql, int nargs, Oid *types, Datum *values)
+{
+	bool		isnull;
+	Datum		result = citus_query(sql, nargs, types, values, &isnull);
+
+	return !isnull && DatumGetBool(result);
+}
+
+/*
  * Does Citus distribute a table by the hash of this column?
  */
 bool
@@ -177,15 +198,11 @@ citus_is_distributed_by(Oid relid, const char *column)
 {
 	Oid			types[] = {REGCLASSOID, TEXTOID};
 	Datum		values[] = {ObjectIdGetDatum(relid), CStringGetTextDatum(column)};
-	bool		isnull;
-	Datum		result;
 
-	if (!citus_is_loaded())
-		return false;
-	result = citus_query("SELECT partmethod = 'h' AND column_to_column_name(logicalrelid, partkey) = $2"
+	return citus_is_loaded() &&
+		citus_query_bool("SELECT partmethod = 'h' AND column_to_column_name(logicalrelid, partkey) = $2"
 						 " FROM pg_dist_partition WHERE logicalrelid = $1",
-						 2, types, values, &isnull);
-	return !isnull && DatumGetBool(result);
+						 2, types, values);
 }
 
 /*
@@ -196,13 +213,11 @@ citus_is_colocated(Oid relid, Oid other)
 {
 	Oid			types[] = {REGCLASSOID, REGCLASSOID};
 	Datum		values[] = {ObjectIdGetDatum(relid), ObjectIdGetDatum(other)};
-	bool		isnull;
-	Datum		result = citus_query("SELECT true FROM pg_dist_partition AS a, pg_dist_partition AS b"
-									 " WHERE a.logicalrelid = $1 AND b.logicalrelid = $2 AND a.colocationid = b.colocationid"
-									 " AND a.partmethod = 'h' AND b.partmethod = 'h'",
-									 2, types, values, &isnull);
 
-	return !isnull && DatumGetBool(result);
+	return citus_query_bool("SELECT true FROM pg_dist_partition AS a, pg_dist_partition AS b"
+							" WHERE a.logicalrelid = $1 AND b.logicalrelid = $2 AND a.colocationid = b.colocationid"
+							" AND a.partmethod = 'h' AND b.partmethod = 'h'",
+							2, types, values);
 }
 
 /*
@@ -301,8 +316,7 @@ citus_shard_beside(Relation rel, Oid stock_table, KeyType *kt, Datum key)
 bool
 citus_is_shard(Oid relid)
 {
-	return citus_is_loaded() && OidIsValid(get_extension_oid("citus", true)) &&
-		RelationIsAKnownShard(relid);
+	return citus_is_installed() && RelationIsAKnownShard(relid);
 }
 
 /*
@@ -325,7 +339,7 @@ citus_let_write_shards(void)
 }
 
 /*
- * How many rows a distributed table has, read as its owner.
+ * How many rows a distributed table has.
  */
 int64
 citus_count_rows(Oid relid)

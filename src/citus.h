@@ -12,6 +12,7 @@
 #pragma GCC visibility push(hidden)
 
 extern bool citus_is_loaded(void);
+extern bool citus_is_installed(void);
 extern bool citus_is_table(Oid relid);
 extern bool citus_is_distributed_by(Oid relid, const char *column);
 extern bool citus_is_colocated(Oid relid, Oid other);
@@ -24,6 +25,7 @@ extern void citus_let_write_shards(void);
 extern void citus_write_dates(void);
 extern Datum citus_query(const char *sql, int nargs, Oid *types, Datum *values,
 						 bool *isnull);
+extern bool citus_query_bool(const char *sql, int nargs, Oid *types, Datum *values);
 extern void citus_send_to_workers(const char *command);
 extern int64 citus_count_rows(Oid relid);
 

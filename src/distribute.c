@@ -6,7 +6,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -210,15 +209,6 @@ distribute_act(Cart *cart, SaleCall *call)
  * ----------------------------------------------------------------
  */
 
-static bool
-query_bool(const char *sql)
-{
-	bool		isnull;
-	Datum		result = citus_query(sql, 0, NULL, NULL, &isnull);
-
-	return !isnull && DatumGetBool(result);
-}
-
 /*
  * Are calls for this type of key delegated?
  */
@@ -233,7 +223,7 @@ may_delegate(StockTable *st)
 static void
 check_can_distribute(Relation rel, StockTable *st)
 {
-	if (!query_bool("SELECT citus_is_coordinator()"))
+	if (!citus_query_bool("SELECT citus_is_coordinator()", 0, NULL, NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("purchase_distribute() must be run on the coordinator of a Citus cluster"),
@@ -267,15 +257,17 @@ distribute_beside(StockTable *st, Oid relid)
 	bool		isnull;
 	Datum		primary_key;
 
-	if (citus_is_table(relid) && !citus_is_colocated(relid, st->relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" is not distributed as table \"%s\" is",
-						get_rel_name(relid), get_rel_name(st->relid)),
-				 errhint("Undistribute it, SELECT undistribute_table(%s), or keep sales in other tables.",
-						 relation_literal(relid))));
 	if (citus_is_table(relid))
+	{
+		if (!citus_is_colocated(relid, st->relid))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("table \"%s\" is not distributed as table \"%s\" is",
+							get_rel_name(relid), get_rel_name(st->relid)),
+					 errhint("Undistribute it, SELECT undistribute_table(%s), or keep sales in other tables.",
+							 relation_literal(relid))));
 		return;
+	}
 	primary_key = citus_query("SELECT conname FROM pg_constraint WHERE conrelid = $1 AND contype = 'p'",
 							  1, types, values, &isnull);
 	if (!isnull)
@@ -412,14 +404,13 @@ purchase_distribute(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("stock_table must not be null")));
+
 	/* against sales meanwhile, whose rows would stay where they are not seen */
-	rel = relation_open_owned(PG_GETARG_OID(0), AccessShareLock);
-	relation_close(rel, AccessShareLock);
 	rel = relation_open_owned(PG_GETARG_OID(0), ShareRowExclusiveLock);
 	registration.relid = RelationGetRelid(rel);
 	if (!registration_find(self, &registration))
 		raise_not_attached(rel);
-	if (!OidIsValid(get_extension_oid("citus", true)) || !citus_is_loaded())
+	if (!citus_is_installed())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("Citus is not installed in this database, or is too old")));
@@ -477,7 +468,7 @@ purchase_stock_table_citus(PG_FUNCTION_ARGS)
 	bool		isnull;
 	Datum		result;
 
-	if (!OidIsValid(get_extension_oid("citus", true)) || !citus_is_loaded())
+	if (!citus_is_installed())
 		PG_RETURN_NULL();
 	result = citus_query(psprintf("WITH r AS ("
 								  " SELECT r.*, here.colocationid," KEY_IS_DELEGATED " AS may_delegate,"

@@ -190,12 +190,6 @@ purchase_guard(PG_FUNCTION_ARGS)
 						PG_ARGISNULL(0) ? "stock_table" : "enabled")));
 	enabled = PG_GETARG_BOOL(1);
 
-	/*
-	 * Ask for ownership before waiting for the strong lock.  The weak lock is
-	 * released first, or two owners could deadlock.
-	 */
-	rel = relation_open_owned(PG_GETARG_OID(0), AccessShareLock);
-	relation_close(rel, AccessShareLock);
 	rel = relation_open_owned(PG_GETARG_OID(0), AccessExclusiveLock);
 	registration.relid = RelationGetRelid(rel);
 	if (!registration_find(self, &registration))

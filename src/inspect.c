@@ -451,8 +451,8 @@ stock_is_in_key(Relation rel, AttrNumber stock_attno)
 /*
  * Remember relations whose change makes the StockTable invalid.
  */
-static void
-add_below(StockTable *st, List *relids)
+void
+inspect_add_below(StockTable *st, List *relids)
 {
 	MemoryContext oldcxt = MemoryContextSwitchTo(st->cxt);
 
@@ -476,7 +476,7 @@ inspect_below(StockTable *st, const char *stock_column)
 	/* below a view, nobody has locked it yet */
 	LockRelationOid(st->target, AccessShareLock);
 	relids = find_all_inheritors(st->target, AccessShareLock, NULL);
-	add_below(st, relids);
+	inspect_add_below(st, relids);
 	foreach(lc, relids)
 	{
 		Relation	rel = table_open(lfirst_oid(lc), NoLock);
@@ -553,7 +553,7 @@ inspect_target(Relation rel, StockTable *st, Oid self)
 	while (get_rel_relkind(relid) == RELKIND_VIEW)
 	{
 		CHECK_FOR_INTERRUPTS();
-		add_below(st, list_make1_oid(relid));
+		inspect_add_below(st, list_make1_oid(relid));
 		if (!step_below(&relid, &key_attno, &stock_attno))
 			return;
 	}

@@ -108,6 +108,7 @@ typedef struct Misfit
 
 extern StockTable *inspect(Oid self, Relation rel, const char *key_column,
 						   const char *stock_column, Misfit *why);
+extern void inspect_add_below(StockTable *st, List *relids);
 extern bool inspect_changes_with_stock(Relation rel, AttrNumber attno,
 									   AttrNumber stock_attno);
 extern bool inspect_limit_column(Relation rel, StockTable *st, const char *name,

@@ -216,8 +216,6 @@ purchase_keep_sales(PG_FUNCTION_ARGS)
 				 errmsg("stock_table must not be null")));
 
 	/* against sales meanwhile: they know the tables from the registration */
-	rel = relation_open_owned(PG_GETARG_OID(0), AccessShareLock);
-	relation_close(rel, AccessShareLock);
 	rel = relation_open_owned(PG_GETARG_OID(0), ShareRowExclusiveLock);
 	registration.relid = RelationGetRelid(rel);
 	reg = table_open(registration_relid(self), ShareRowExclusiveLock);

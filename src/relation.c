@@ -110,13 +110,17 @@ relation_check_owned(Relation rel)
 }
 
 /*
- * Open a relation that the user must own.
+ * Open a relation that the user must own.  Ownership is asked for before a strong lock is
+ * waited for.  The weak lock is released first, or two owners could deadlock.
  */
 Relation
 relation_open_owned(Oid relid, LOCKMODE lockmode)
 {
-	Relation	rel = try_relation_open(relid, lockmode);
+	Relation	rel;
 
+	if (lockmode > AccessShareLock)
+		relation_close(relation_open_owned(relid, AccessShareLock), AccessShareLock);
+	rel = try_relation_open(relid, lockmode);
 	if (rel == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),

@@ -362,7 +362,6 @@ stock_table_use_shard(OpenTable *table, Oid self, Oid shard, Datum key)
 	{
 		Registration registration = {.relid = table->st->relid};
 		List	   *named;
-		MemoryContext oldcxt;
 
 		if (!registration_find(self, &registration))
 			raise_not_attached(table->named);
@@ -372,9 +371,7 @@ stock_table_use_shard(OpenTable *table, Oid self, Oid shard, Datum key)
 		registration.hold_table = shard_beside(registration.hold_table, table->st, key);
 		st = build_entry(self, rel, &registration);
 		st->is_shard = true;
-		oldcxt = MemoryContextSwitchTo(st->cxt);
-		st->below = list_concat(st->below, named);
-		MemoryContextSwitchTo(oldcxt);
+		inspect_add_below(st, named);
 	}
 	table->rel = rel;
 	table->st = st;

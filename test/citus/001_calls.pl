@@ -124,16 +124,15 @@ for my $node (@nodes)
 
 # Busy, and waiting; deadlocks over two nodes
 my $a = session($coordinator);
-my $b = session($workers[0]);
 ask($a, 'BEGIN');
-ask($a, "SELECT purchase($_, 1)") for $one;
+ask($a, "SELECT purchase($one, 1)");
 is(sqlstate($coordinator, "SELECT purchase($one, 1)"), '55P03', 'busy, from the coordinator');
 is(sqlstate($workers[1], "SELECT purchase($one, 1)"), '55P03', 'and from another node');
 is($coordinator->safe_psql('postgres', "SELECT outcome FROM purchase_try($one, 1)"), 'busy', 'as an outcome');
 ask($a, 'ROLLBACK');
 set_on('purchase.lock_wait = 30s', @nodes);
 $a = session($coordinator);
-$b = session($workers[0]);
+my $b = session($workers[0]);
 ask($a, 'BEGIN');
 ask($b, 'BEGIN');
 ask($a, "SELECT purchase($one, 1)");
@@ -149,7 +148,6 @@ ask($_, 'ROLLBACK') for $a, $b;
 set_on('purchase.lock_wait = 0', @nodes);
 
 # The last units, from all nodes at a time
-$coordinator->safe_psql('postgres', 'CREATE TABLE tally (node int, sold bigint)');
 my $script = '\set n 0' . "\n" . join('', map { "SELECT outcome = 'sold' AS sold FROM purchase_try($two, 1) \\gset\n\\if :sold\n\\set n :n + 1\n\\endif\n" } 1 .. 20)
   . "INSERT INTO taken SELECT :n WHERE :n > 0;\n";
 for my $node (@nodes)

@@ -103,8 +103,6 @@ sub same_shard
 is(sqlstate($worker, "SELECT purchase_cart(ARRAY[$one, $other], ARRAY[1, 1], sale_id => 'cart')"), '55000', 'no cart with an id in one shard either');
 is($worker->safe_psql('postgres', "SELECT sum(qty) FROM purchase_cart(ARRAY[$one, $other], ARRAY[1, 1]);
 	SELECT qty FROM purchase_cart(ARRAY[$one, $one], ARRAY[1, 1], sale_id => 'cart');
-	SELECT purchase_release('cart-2') FROM purchase($one, 2, sale_id => 'cart-2', hold_for => '1 hour')
-	WHERE false;
 	SELECT purchase_restock($one, 3), purchase_restock($other, 1) IS NOT NULL"), "2\n2\n100|t", 'but others');
 
 # Only Citus knows when a shard may be written.

@@ -15,7 +15,7 @@ my $shardless = PostgreSQL::Test::Utils::tempdir() . '/shardless.so';
 system('cc', '-shared', '-fPIC', '-o', $shardless, "$FindBin::Bin/shardless.c") == 0
   or die 'shardless.c does not compile';
 
-# Each client tells by its own log, in its own transaction, what was sold to it.
+# Each client tells what was sold to it, in a table of the coordinator's.
 my $sell = q(\set id random(1, 20)
 SELECT outcome = 'sold' AS sold FROM purchase_try(:id::bigint, 1) \gset
 \if :sold
