@@ -21,7 +21,7 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 
 # The install script, of its parts: each needs those before it.
 DATA_built = purchase--$(extversion).sql
-SQL_PARTS = $(patsubst %,src/sql/%.sql,head registration calls sales doctor)
+SQL_PARTS = $(patsubst %,src/sql/%.sql,head registration calls sales doctor monitoring)
 extversion := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" purchase.control)
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))

@@ -30,6 +30,7 @@
 #include "hold.h"
 #include "record.h"
 #include "settings.h"
+#include "stat.h"
 #include "stock.h"
 #include "wait.h"
 
@@ -45,6 +46,76 @@ worst_line(Cart *cart)
 		if (cart->lines[i].outcome > worst->outcome)
 			worst = &cart->lines[i];
 	return worst;
+}
+
+/* ----------------------------------------------------------------
+ * Statistics
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Count a call that has not sold, once.
+ */
+static void
+count_refusal(Cart *cart)
+{
+	static const StatCounter counters[] = {
+		[OUTCOME_BUSY] = STAT_BUSY,
+		[OUTCOME_BUYER_LIMIT_EXCEEDED] = STAT_BUYER_LIMIT_EXCEEDED,
+		[OUTCOME_INSUFFICIENT_QUANTITY] = STAT_INSUFFICIENT_QUANTITY,
+		[OUTCOME_OUT_OF_STOCK] = STAT_OUT_OF_STOCK,
+		[OUTCOME_PRODUCT_NOT_FOUND] = STAT_PRODUCT_NOT_FOUND,
+	};
+	Outcome		outcome = worst_line(cart)->outcome;
+
+	if (cart->verb == VERB_SELL && outcome > OUTCOME_SOLD)
+		stat_add(cart->stat, counters[outcome], 1);
+}
+
+/*
+ * Count what a cart has done that was not refused.  What a confirm takes anew it counts
+ * itself, with the rest of its sale.
+ */
+static void
+count_done(Cart *cart, bool repeated)
+{
+	int64		units = 0;
+	int64		nholds = 0;
+
+	for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
+	{
+		units += line->qty;
+		nholds += line->nholds;
+	}
+	if (repeated)
+		stat_add(cart->stat, STAT_REPLAYS, 1);
+	else if (cart->verb == VERB_SELL && (cart->sale == NULL || cart->sale->is_new))
+	{
+		if (cart->sale != NULL && cart->sale->hold_for != NULL)
+			stat_add(cart->stat, STAT_HOLDS_MADE, cart->nlines);
+		else
+			cart_count_sold(cart, units);
+	}
+	if (nholds > 0)
+		cart_count_lapsed(cart, nholds);
+}
+
+void
+cart_count_sold(Cart *cart, int64 units)
+{
+	stat_add(cart->stat, STAT_SOLD_CALLS, 1);
+	stat_add(cart->stat, STAT_SOLD_UNITS, units);
+}
+
+/*
+ * Count lapsed holds whose units were taken, by a buyer or back into the stock.
+ */
+void
+cart_count_lapsed(Cart *cart, int64 nholds)
+{
+	stat_add(cart->stat, STAT_HOLDS_LAPSED, nholds);
+	if (cart->verb == VERB_SELL)
+		stat_add(cart->stat, STAT_HOLDS_TAKEN, nholds);
 }
 
 /* ----------------------------------------------------------------
@@ -142,6 +213,7 @@ cart_raise(Cart *cart)
 	Outcome		outcome = worst->outcome;
 	int			nfailed = 0;
 
+	count_refusal(cart);
 	for (int i = 0; i < cart->nlines; i++)
 		nfailed += cart->lines[i].outcome > OUTCOME_SOLD;
 
@@ -214,7 +286,7 @@ lock_and_wait(Cart *cart, Line *line)
 	Wait		wait = {.cart = cart,.line = line};
 
 	cart->waiting = line;
-	wait_within(cart->lock_wait, lock_waiting, raise_busy, &wait);
+	wait_within(cart->lock_wait, lock_waiting, raise_busy, &wait, cart->stat);
 	cart->waiting = NULL;
 	return wait.result;
 }
@@ -522,6 +594,7 @@ claim_waiting(void *arg)
 {
 	Claim	   *claim = arg;
 
+	wait_begins(WAIT_FOR_SALE_ID);
 	claim->result = record_claim(claim->cart, true);
 }
 
@@ -613,7 +686,7 @@ claim_id(Cart *cart)
 	if (claim.result == CLAIM_BUSY && cart->lock_wait != 0)
 	{
 		cart->waiting = cart->lines;
-		wait_within(cart->lock_wait, claim_waiting, raise_id_busy, &claim);
+		wait_within(cart->lock_wait, claim_waiting, raise_id_busy, &claim, cart->stat);
 		cart->waiting = NULL;
 	}
 	return claim.result;
@@ -877,6 +950,8 @@ cart_open(Cart *cart)
 			IsTransactionBlock() && citus_is_sent())
 			raise_shard_moved(cart);
 	}
+	cart->stat = cart->table.st->stat =
+		stat_table(RelationGetRelid(cart->table.named), cart->table.st->stat);
 	cart->engine = engine_choose(&cart->table);
 	cart->lock_wait = cart->patience == PATIENCE_NONE ? 0 :
 		cart->patience == PATIENCE_UNBOUNDED ? -1 :
@@ -989,7 +1064,9 @@ cart_run(Cart *cart)
 	}
 	else
 		commit_early(Min((EarlyRelease) purchase_early_release,
-						 cart->table.st->early_release));
+						 cart->table.st->early_release), cart->stat);
+	if (outcome <= OUTCOME_SOLD)
+		count_done(cart, claim == CLAIM_TAKEN);
 	end_command(cart);
 	return outcome;
 }
@@ -1079,11 +1156,16 @@ cart_try_sell(Cart *cart)
 		 */
 		if (lock_wait_as_set(cart->table.st) == 0 ||
 			cart->lines[0].outcome != OUTCOME_BUSY || cart->lines[0].lapsed > 0)
+		{
+			count_refusal(cart);
 			return;
+		}
 	}
 
 	cart->patience = PATIENCE_AS_SET;
 	error = run_in_subtransaction(try_cart, cart);
+	if (error == NULL)
+		count_refusal(cart);
 	if (error != NULL || worst_line(cart)->outcome > OUTCOME_SOLD)
 		take_back(cart);
 	if (error == NULL)

@@ -14,6 +14,8 @@ extern Outcome cart_run(Cart *cart);
 extern bool cart_is_under_row_security(Cart *cart);
 extern void cart_check_policies(Cart *cart);
 extern void cart_judge_limits_again(Cart *cart);
+extern void cart_count_sold(Cart *cart, int64 units);
+extern void cart_count_lapsed(Cart *cart, int64 nholds);
 extern char *cart_line_name(Cart *cart, Line *line);
 extern char *cart_detail(Cart *cart);
 pg_noreturn extern void cart_raise(Cart *cart);

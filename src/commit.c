@@ -87,9 +87,13 @@ const struct config_enum_entry early_release_options[] = {
 	{NULL, 0, false}
 };
 
-/* Of the current transaction: it has sold, and how early it may release. */
+/*
+ * Of the current transaction: it has sold, how early it may release, and where that is
+ * counted.
+ */
 static bool has_sold = false;
 static EarlyRelease may_release = EARLY_RELEASE_OFF;
+static StatTable *sold_from = NULL;
 
 /* While the variable is lowered: what it was. */
 static bool lowered = false;
@@ -189,12 +193,16 @@ release_callback(ResourceReleasePhase phase,
 				 pg_attribute_unused() void *arg)
 {
 	XLogRecPtr	lsn = pending;
+	instr_time	since;
 
 	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || XLogRecPtrIsInvalid(lsn))
 		return;
 	pending = InvalidXLogRecPtr;
+	INSTR_TIME_SET_CURRENT(since);
 	XLogFlush(lsn);
 	SyncRepWaitForLSN(lsn, true);
+	stat_add(sold_from, STAT_EARLY_RELEASES, 1);
+	stat_add_time(sold_from, STAT_DURABLE_TIME, since);
 }
 
 /*
@@ -217,10 +225,11 @@ commit_parse_level(const char *str, EarlyRelease *level)
 
 /*
  * Note that the transaction has sold from a table that allows this level, or a
- * lower one.  The most careful of all counts.
+ * lower one.  The most careful of all counts.  An early release is counted once, for the
+ * last of them.
  */
 void
-commit_early(EarlyRelease level)
+commit_early(EarlyRelease level, StatTable *stat)
 {
 	static bool initialized = false;
 
@@ -232,6 +241,7 @@ commit_early(EarlyRelease level)
 	}
 	may_release = has_sold ? Min(may_release, level) : level;
 	has_sold = true;
+	sold_from = stat;
 }
 
 /*

@@ -9,6 +9,8 @@
 #include "access/xlogdefs.h"
 #include "utils/guc.h"
 
+#include "stat.h"
+
 #pragma GCC visibility push(hidden)
 
 /* In rising order: how early.  The values of purchase.early_release. */
@@ -22,7 +24,7 @@ typedef enum EarlyRelease
 extern const struct config_enum_entry early_release_options[];
 
 extern bool commit_parse_level(const char *str, EarlyRelease *level);
-extern void commit_early(EarlyRelease level);
+extern void commit_early(EarlyRelease level, StatTable *stat);
 extern void commit_wait_flushed(HeapTupleHeader version, XLogRecPtr page_lsn);
 extern void commit_wait_all_flushed(void);
 extern bool commit_all_flushed(void);

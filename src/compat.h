@@ -21,6 +21,7 @@
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
+#include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000
 #error "purchase needs PostgreSQL 15 or later"
@@ -55,6 +56,15 @@
 #define compat_guc_malloc(size) guc_malloc(LOG, size)
 #else
 #define compat_guc_malloc(size) malloc(size)
+#endif
+
+/*
+ * A wait event of our own, or 0 where there are none.
+ */
+#if PG_VERSION_NUM >= 170000
+#define compat_new_wait_event(name) WaitEventExtensionNew(name)
+#else
+#define compat_new_wait_event(name) ((uint32) 0)
 #endif
 
 /* XactTruncationLock keeps it. */

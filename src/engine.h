@@ -6,6 +6,8 @@
 #ifndef PURCHASE_ENGINE_H
 #define PURCHASE_ENGINE_H
 
+#include "storage/itemptr.h"
+
 #include "line.h"
 
 #pragma GCC visibility push(hidden)
@@ -72,6 +74,8 @@ typedef struct Engine
 extern const Engine engine_row;
 extern const Engine engine_sql;
 
+extern bool engine_sql_find_version(Cart *cart, Line *line, Oid *relid,
+									ItemPointer tid);
 extern const Engine *engine_choose(OpenTable *table);
 extern uint32 engine_sql_reasons(StockTable *st, Relation rel);
 extern const char *sql_reason_code(SqlReason reason);

@@ -238,6 +238,18 @@ try_lock(Cart *cart, Line *line)
 	return LOCK_BUSY;
 }
 
+/*
+ * Whether it takes a wait is not known before: so try without.
+ */
+static LockResult
+wait_for_lock(Cart *cart, Line *line)
+{
+	if (read_stock(cart, line, PLAN_LOCK_SKIP))
+		return LOCK_OK;
+	wait_begins(WAIT_FOR_PRODUCT);
+	return read_stock(cart, line, PLAN_LOCK_WAIT) ? LOCK_OK : LOCK_NO_ROW;
+}
+
 static bool
 look_again(Cart *cart, Line *line)
 {
@@ -261,10 +273,7 @@ sql_lock(Cart *cart, Line *line, bool wait)
 
 	for (int i = 0; i < MAX_LOCK_ATTEMPTS; i++)
 	{
-		if (!wait)
-			result = try_lock(cart, line);
-		else if (read_stock(cart, line, PLAN_LOCK_WAIT))
-			result = LOCK_OK;
+		result = wait ? wait_for_lock(cart, line) : try_lock(cart, line);
 		if (result != LOCK_NO_ROW || IsolationUsesXactSnapshot() ||
 			!look_again(cart, line))
 			break;
@@ -396,30 +405,41 @@ wait_for_version(Oid relid, ItemPointer tid)
 	return found;
 }
 
-static void
-sql_wait_flushed(Cart *cart, Line *line)
+/*
+ * Find the latest version of a line's row, where it can be told: in which table, and where in
+ * that.  The active snapshot keeps it from being pruned.
+ */
+bool
+engine_sql_find_version(Cart *cart, Line *line, Oid *relid, ItemPointer tid)
 {
 	StockTable *st = cart->table.st;
 	Relation	target;
+	bool		found;
+
+	if (!OidIsValid(st->target) || st->target_key == NULL)
+		return false;
+	target = relation_open(st->target, AccessShareLock);
+	found = target->rd_rel->relkind != RELKIND_FOREIGN_TABLE &&
+		may_find_version(st, target) &&
+		find_version(cart, line, target, relid, tid);
+	relation_close(target, NoLock);
+	return found;
+}
+
+static void
+sql_wait_flushed(Cart *cart, Line *line)
+{
 	Oid			relid;
 	ItemPointerData tid;
-	bool		known = false;
+	bool		known;
 
 	if (commit_all_flushed())
 		return;
-	if (OidIsValid(st->target) && st->target_key != NULL)
-	{
-		target = relation_open(st->target, AccessShareLock);
-
-		/* its snapshot keeps the version from being pruned */
-		PushActiveSnapshot(GetTransactionSnapshot());
-		known = target->rd_rel->relkind == RELKIND_FOREIGN_TABLE ||
-			(may_find_version(st, target) &&
-			 find_version(cart, line, target, &relid, &tid) &&
-			 wait_for_version(relid, &tid));
-		PopActiveSnapshot();
-		relation_close(target, NoLock);
-	}
+	PushActiveSnapshot(GetTransactionSnapshot());
+	known = get_rel_relkind(cart->table.st->target) == RELKIND_FOREIGN_TABLE ||
+		(engine_sql_find_version(cart, line, &relid, &tid) &&
+		 wait_for_version(relid, &tid));
+	PopActiveSnapshot();
 	if (!known)
 		commit_wait_all_flushed();
 }

@@ -88,7 +88,8 @@ typedef struct StockTable
 	bool		is_shard;		/* of a table that is */
 	bool		sales_in_shards;	/* and so are the tables of its sales */
 
-	/* What each engine knows of it, when it has first served it. */
+	/* Set up when it is first used, and by each engine. */
+	struct StatTable *stat;		/* where its calls are counted */
 	struct RowTable *row;
 	struct RowPlace *places;
 	struct PlanSet *sql_plans;

@@ -75,6 +75,7 @@ typedef struct Cart
 
 	/* the stock table, when it is open, and the engine */
 	OpenTable	table;
+	struct StatTable *stat;		/* where the call is counted; NULL: nowhere */
 	const struct Engine *engine;
 	void	   *engine_state;
 

@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -22,12 +23,14 @@
 #include "utils/tuplestore.h"
 #include "utils/typcache.h"
 
+#include "blockers.h"
 #include "cart.h"
 #include "commit.h"
 #include "compat.h"
 #include "distribute.h"
 #include "sale.h"
 #include "settings.h"
+#include "stat.h"
 
 /* of a sale_id; bigger ones would not all fit into an index */
 #define MAX_SALE_ID_BYTES 255
@@ -93,6 +96,8 @@ _PG_init(void)
 							 early_release_options,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("purchase");
+	if (process_shared_preload_libraries_in_progress)
+		stat_request_memory();
 }
 
 static void
@@ -409,6 +414,29 @@ available(FunctionCallInfo fcinfo, Oid product_type)
 				   NULL);
 	cart_read(&cart);
 	PG_RETURN_INT64(line_available(&line));
+}
+
+/*
+ * purchase_blockers(product_id, stock_table regclass)
+ * returns rows (pid integer, role text, since timestamptz, usename name,
+ *				 application_name text, client_addr inet, state text, query text)
+ *
+ * The backends that hold the product, or have locked its table, and those that wait for it;
+ * a prepared transaction has no pid.  Of other users' backends, who is no member of
+ * pg_read_all_stats sees as much as in pg_stat_activity.  Raises SK001, and 0A000 where it
+ * can't be told where the row is.
+ */
+static Datum
+blockers(FunctionCallInfo fcinfo, Oid product_type)
+{
+	Cart		cart;
+	Line		line;
+
+	line_from_args(&cart, &line, fcinfo, "purchase_blockers()", product_type,
+				   NULL);
+	InitMaterializedSRF(fcinfo, 0);
+	blockers_find(&cart, (ReturnSetInfo *) fcinfo->resultinfo);
+	return (Datum) 0;
 }
 
 /*
@@ -860,6 +888,9 @@ SQL_FUNCTION(purchase_return_text, return_part, TEXTOID)
 SQL_FUNCTION(purchase_available_bigint, available, INT8OID)
 SQL_FUNCTION(purchase_available_uuid, available, UUIDOID)
 SQL_FUNCTION(purchase_available_text, available, TEXTOID)
+SQL_FUNCTION(purchase_blockers_bigint, blockers, INT8OID)
+SQL_FUNCTION(purchase_blockers_uuid, blockers, UUIDOID)
+SQL_FUNCTION(purchase_blockers_text, blockers, TEXTOID)
 
 /* one C function for all array types, and one for the text of an array */
 SQL_FUNCTION(purchase_cart_array, cart_of_array, false)

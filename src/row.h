@@ -81,8 +81,17 @@ extern RowTable *row_table(Cart *cart);
 extern LookResult row_look(Cart *cart, Line *line);
 extern bool row_find_latest(Cart *cart, Line *line);
 extern void row_wait_flushed(Cart *cart, Line *line);
+extern void row_each_holder(StockTable *st, HeapTupleHeader version,
+							void (*fn) (void *arg, TransactionId xid), void *arg);
 extern bool row_has_key(Cart *cart, Line *line);
 extern void row_take(Cart *cart, Line *line, HeapTuple version, Buffer buffer);
+
+/*
+ * While an index that contains the stock is built CONCURRENTLY, some know of it and
+ * lock FOR UPDATE, and others do not.  Each have a queue of their own: this is added to the
+ * offset number in its name.  No offset on a page is so large.
+ */
+#define QUEUE_FOR_UPDATE 0x8000
 
 /* row_lock.c */
 extern LockResult row_lock(Cart *cart, Line *line, bool wait);

@@ -94,14 +94,43 @@ is_free(HeapTupleHeader version)
 }
 
 /*
- * Consider one of the transactions that hold a version of a line's row.  FOR KEY
- * SHARE is in the way only of FOR UPDATE.
+ * Call a function with each transaction that has locked or changed a version in a way that a
+ * sale has to wait for, be it over or not.  FOR KEY SHARE is in the way only of FOR
+ * UPDATE.  It must agree with heap_lock_tuple(), or row_lock() would try again and again.  May
+ * be asked while the version's page is locked.
  */
-static void
-note_holder(StockTable *st, RowLine *row, TransactionId xid, bool key_share)
+void
+row_each_holder(StockTable *st, HeapTupleHeader version,
+				void (*fn) (void *arg, TransactionId xid), void *arg)
 {
-	if (key_share && !st->stock_in_key)
+	TransactionId xmax = HeapTupleHeaderGetRawXmax(version);
+	bool		locked_only = HEAP_XMAX_IS_LOCKED_ONLY(version->t_infomask);
+	MultiXactMember *members;
+	int			n;
+
+	if ((version->t_infomask & HEAP_XMAX_INVALID) ||
+		HEAP_LOCKED_UPGRADED(version->t_infomask))
 		return;
+	if ((version->t_infomask & HEAP_XMAX_IS_MULTI) == 0)
+	{
+		if (st->stock_in_key || !locked_only ||
+			!HEAP_XMAX_IS_KEYSHR_LOCKED(version->t_infomask))
+			fn(arg, xmax);
+		return;
+	}
+	n = GetMultiXactIdMembers(xmax, &members, false, locked_only);
+	for (int i = 0; i < n; i++)
+		if (st->stock_in_key || members[i].status != MultiXactStatusForKeyShare)
+			fn(arg, members[i].xid);
+	if (n > 0)
+		pfree(members);
+}
+
+static void
+note_holder(void *arg, TransactionId xid)
+{
+	RowLine    *row = arg;
+
 	if (TransactionIdIsCurrentTransactionId(xid))
 		row->own = true;
 	else if (!TransactionIdIsValid(row->holder) &&
@@ -110,35 +139,14 @@ note_holder(StockTable *st, RowLine *row, TransactionId xid, bool key_share)
 }
 
 /*
- * Find out who holds a version in a way that a sale has to wait for.  It must agree
- * with heap_lock_tuple(), or row_lock() would try again and again.  Asked while the
- * version's page is locked.
+ * Find out who holds a version of a line's row, another one or ourselves.
  */
 static void
 find_holder(StockTable *st, RowLine *row, HeapTupleHeader version)
 {
-	TransactionId xmax = HeapTupleHeaderGetRawXmax(version);
-	bool		locked_only = HEAP_XMAX_IS_LOCKED_ONLY(version->t_infomask);
-	MultiXactMember *members;
-	int			n;
-
 	row->holder = InvalidTransactionId;
 	row->own = false;
-	if ((version->t_infomask & HEAP_XMAX_INVALID) ||
-		HEAP_LOCKED_UPGRADED(version->t_infomask))
-		return;
-	if ((version->t_infomask & HEAP_XMAX_IS_MULTI) == 0)
-	{
-		note_holder(st, row, xmax, locked_only &&
-					HEAP_XMAX_IS_KEYSHR_LOCKED(version->t_infomask));
-		return;
-	}
-	n = GetMultiXactIdMembers(xmax, &members, false, locked_only);
-	for (int i = 0; i < n; i++)
-		note_holder(st, row, members[i].xid,
-					members[i].status == MultiXactStatusForKeyShare);
-	if (n > 0)
-		pfree(members);
+	row_each_holder(st, version, note_holder, row);
 }
 
 /*

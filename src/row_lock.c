@@ -16,6 +16,7 @@
 
 #include "compat.h"
 #include "row.h"
+#include "wait.h"
 
 /*
  * Lock the version that was looked at.  Where the isolation level allows it, it is
@@ -37,6 +38,8 @@ lock_version(Cart *cart, Line *line, bool wait, bool *moved)
 	TM_FailureData tmfd;
 	TM_Result	result;
 
+	if (wait && TransactionIdIsValid(row->holder))
+		wait_begins(WAIT_FOR_PRODUCT);
 	if (state->lock_slot == NULL)
 		state->lock_slot = MakeSingleTupleTableSlot(RelationGetDescr(rel),
 													table_slot_callbacks(rel));
@@ -104,12 +107,6 @@ typedef struct Queue
 	ItemPointerData root;
 } Queue;
 
-/*
- * While an index that contains the stock is built CONCURRENTLY, some know of it and
- * lock FOR UPDATE, and others do not.  No offset on a page is so large.
- */
-#define QUEUE_FOR_UPDATE 0x8000
-
 static void
 set_queue_tag(LOCKTAG *tag, Cart *cart, ItemPointer root)
 {
@@ -146,6 +143,7 @@ join_queue(Cart *cart, Line *line, Queue *queue)
 	if (queue->joined && ItemPointerEquals(&queue->root, root))
 		return false;
 	leave_queue(cart, queue);
+	wait_begins(WAIT_FOR_PRODUCT);
 	set_queue_tag(&tag, cart, root);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	queue->joined = true;
@@ -168,6 +166,7 @@ wait_for_row(Cart *cart, Line *line, Queue *queue)
 		return true;
 	if (!TransactionIdIsValid(row->holder))
 		return false;
+	wait_begins(WAIT_FOR_PRODUCT);
 	XactLockTableWait(row->holder, cart->table.rel, &row->version->t_self,
 					  XLTW_Lock);
 	return true;

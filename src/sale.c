@@ -32,6 +32,7 @@
 #include "outcome.h"
 #include "relation.h"
 #include "sale.h"
+#include "stat.h"
 #include "wait.h"
 
 static void
@@ -161,6 +162,8 @@ static bool
 sale_confirm(Cart *cart)
 {
 	Record		record;
+	int64		units = 0;
+	int64		nholds = 0;
 	bool		done = false;
 
 	open_sale(cart, VERB_SELL, &record);
@@ -169,16 +172,22 @@ sale_confirm(Cart *cart)
 	for (int i = 0; i < record.nlines; i++)
 	{
 		SaleLine   *line = &record.lines[i];
+		int64		released;
 
 		if (!line->has_hold && !sale_line_is_expired(line))
 			continue;
-		record_settle(cart, cart->sale->id, line, SALE_SOLD,
-					  line->has_hold ? line->qty - line->units : line->released);
+		released = line->has_hold ? line->qty - line->units : line->released;
+		record_settle(cart, cart->sale->id, line, SALE_SOLD, released);
+		units += line->qty - released;
+		nholds += line->has_hold;
 		done = true;
 	}
 	if (!done && !is_in_state(&record, SALE_SOLD))
 		raise_sale_settled(cart, SALE_RELEASED);
 	cart_judge_limits_again(cart);
+	if (done)
+		cart_count_sold(cart, units);
+	stat_add(cart->stat, STAT_HOLDS_CONFIRMED, nholds);
 	cart_close(cart);
 	return done;
 }
@@ -274,8 +283,11 @@ sale_release(Cart *cart)
 	units = give_back(cart);
 	for (int i = 0; i < record.nlines; i++)
 		if (record.lines[i].state != SALE_RELEASED)
+		{
 			record_settle(cart, cart->sale->id, &record.lines[i], SALE_RELEASED,
 						  record.lines[i].qty);
+			stat_add(cart->stat, STAT_HOLDS_RELEASED, record.lines[i].has_hold);
+		}
 	cart_close(cart);
 	return units;
 }
@@ -338,7 +350,10 @@ sale_release_part(Cart *cart)
 	{
 		units = give_back(cart);
 		if (qty == line->units)
+		{
 			record_settle(cart, cart->sale->id, line, SALE_RELEASED, line->qty);
+			stat_add(cart->stat, STAT_HOLDS_RELEASED, 1);
+		}
 		else
 			record_reduce_hold(cart, line, qty);
 	}
@@ -506,6 +521,7 @@ expire_product(void *arg)
 	if (cart_run(cart) == OUTCOME_PRODUCT_NOT_FOUND && !sales_find_product(cart, line))
 	{
 		hold_take_lapsed(cart, line);
+		cart_count_lapsed(cart, line->nholds);
 		if (line->nholds > 0)
 			ereport(NOTICE,
 					(errmsg("product %s not found, " INT64_FORMAT " units that were held of it are given up",

@@ -139,7 +139,7 @@ ask($a, "SELECT purchase($one, 1)");
 ask($b, "SELECT purchase($two, 1)");
 begin_query($a, "SELECT purchase($two, 1)");
 $nodes[ node_of($two, @nodes) ]->poll_query_until('postgres',
-	"SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+	"SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type IN ('Lock', 'Extension')")
   or die 'nobody waits';
 begin_query($b, "SELECT purchase($one, 1)");
 my @ends = map { end_query($_) } $a, $b;

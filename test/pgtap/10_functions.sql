@@ -17,7 +17,7 @@ SELECT set_has('SELECT signature FROM ours', $$
         'purchase_release(text,%s,bigint,regclass)',
         'purchase_return(text,%s,bigint,text,boolean,regclass)',
         'purchase_restock(%s,bigint,regclass)', 'purchase_set_stock(%s,bigint,regclass)',
-        'purchase_available(%s,regclass)']) AS f,
+        'purchase_available(%s,regclass)', 'purchase_blockers(%s,regclass)']) AS f,
         unnest(ARRAY['bigint', 'uuid', 'text']) AS key $$,
     'each call that takes a key has a form for bigint, uuid and text');
 SELECT has_function('purchase_attach', ARRAY['regclass', 'name', 'name', 'boolean', 'text', 'text']);
@@ -30,7 +30,9 @@ SELECT has_function('purchase_return', ARRAY['text', 'boolean', 'regclass']);
 SELECT has_function('purchase_extend', ARRAY['text', 'interval', 'regclass']);
 SELECT has_function('purchase_expire', ARRAY['bigint', 'regclass']);
 SELECT has_function('purchase_forget', ARRAY['interval', 'bigint', 'boolean', 'regclass']);
+SELECT has_function('pg_stat_purchase_reset', ARRAY['regclass']);
 SELECT has_view('purchase_stock_tables');
+SELECT has_view('pg_stat_purchase');
 SELECT results_eq($$ SELECT attname, atttypid::regtype FROM pg_attribute
     WHERE attrelid = 'purchase_try_result'::regclass ORDER BY attnum $$,
     $$ VALUES ('outcome'::name, 'text'::regtype), ('remaining', 'bigint') $$,
@@ -64,15 +66,16 @@ SELECT is_empty($$
     FROM pg_depend AS d, pg_identify_object(d.classid, d.objid, d.objsubid) AS o
     WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
       AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'purchase')
-      AND o.identity !~ '^public\.purchase' $$,
-    'every name begins with purchase');
+      AND o.identity !~ '^public\.(purchase|pg_stat_purchase)' $$,
+    'every name begins with purchase, or as the statistics of the server do');
 SELECT set_eq($$
     SELECT c.relname FROM pg_class AS c
     JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
     WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
       AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'purchase') $$,
-    ARRAY['purchase_registration', 'purchase_default_owner', 'purchase_stock_tables']::name[],
-    'two tables and a view are all that is stored');
+    ARRAY['purchase_registration', 'purchase_default_owner', 'purchase_stock_tables',
+          'pg_stat_purchase']::name[],
+    'two tables and two views are all that is stored');
 
 -- Which form does a call mean?
 SELECT purchase_attach('shop_product');

@@ -368,18 +368,18 @@ is(sqlstate($shard[1], "SELECT add_product(" . product(0, 1) . ", 1)", 'shop'),
 	call("ALTER SERVER shop OPTIONS (SET p1
 		'$place options=''-c purchase.lock_wait=-1''')");
 	$caller = begin("purchase($p, 1, 'second')");
-	wait_on(1, "wait_event_type = 'Lock'");
+	wait_on(1, "wait_event_type IN ('Lock', 'Extension')");
 	ask($other, 'COMMIT');
 	is(end($caller), 7, 'that of the connection does');
 
 	# A cancel reaches the shard.
 	ask($other, "BEGIN; SELECT purchase($p, 1, sale_id => 'third')");
 	$caller = begin("purchase($p, 1, 'cancelled')");
-	wait_on(1, "wait_event_type = 'Lock'");
+	wait_on(1, "wait_event_type IN ('Lock', 'Extension')");
 	call(q(SELECT pg_cancel_backend(pid) FROM pg_stat_activity
 		WHERE query LIKE '%''cancelled''%' AND pid <> pg_backend_pid()));
 	is(end($caller), 'ERROR:  57014', 'a call is cancelled');
-	is( on(1, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"),
+	is( on(1, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type IN ('Lock', 'Extension')"),
 		0, 'and waits no longer on the shard');
 	ask($other, 'COMMIT');
 	says("purchase($p, 1, 'cancelled')", 5, 'repeated, it sells');
@@ -416,7 +416,7 @@ sub lose_call
 	ask($other, "BEGIN; SELECT FROM product WHERE id = $product FOR UPDATE");
 	set_on($shard, "SET purchase.lock_wait = '-1'");
 	$caller = begin($query);
-	wait_on($shard, "wait_event_type = 'Lock'");
+	wait_on($shard, "wait_event_type IN ('Lock', 'Extension')");
 	set_on($shard, 'RESET purchase.lock_wait');
 	$stop{$how}->($shard);
 	eval { $other->quit };
@@ -617,7 +617,7 @@ foreach my $shard (0, 1)
 	ask($other, "BEGIN; SELECT purchase($p[1], 2, sale_id => 'faster')");
 	set_on(1, "SET purchase.lock_wait = '-1'");
 	$caller = begin($c->{sell} =~ s/^SELECT //r);
-	wait_on(1, "wait_event_type = 'Lock'");
+	wait_on(1, "wait_event_type IN ('Lock', 'Extension')");
 	set_on(1, 'RESET purchase.lock_wait');
 	$shard[0]->stop('immediate');
 	ask($other, 'COMMIT');
@@ -765,11 +765,11 @@ sub half_confirmed
 	call("purchase($p[1], 2, 'taker $name')");
 	ask($other, $lock);
 	$caller = begin($c->{confirm});
-	wait_on(1, "wait_event_type = 'Lock'");
+	wait_on(1, "wait_event_type IN ('Lock', 'Extension')");
 	ask($keeper, $lock);
 	ask($other, 'COMMIT');
 	$other->quit;
-	wait_on(0, "wait_event_type = 'Lock'");
+	wait_on(0, "wait_event_type IN ('Lock', 'Extension')");
 	return ($c, $caller, $keeper);
 }
 

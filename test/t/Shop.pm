@@ -172,13 +172,14 @@ sub sqlstate
 	return $err =~ /(?:ERROR|FATAL): +(\w{5})/ ? $1 : $err;
 }
 
-# Wait until a backend waits for a lock.
+# Wait until a backend waits for a lock.  From 17 on, waits for a product or for the id of a
+# sale have names of their own.
 sub wait_for_wait
 {
 	my ($node, $pid, $dbname) = @_;
 
 	$node->poll_query_until($dbname // 'postgres',
-		"SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $pid"
+		"SELECT wait_event_type = 'Lock' OR wait_event LIKE 'Purchase%' FROM pg_stat_activity WHERE pid = $pid"
 	) or die "backend $pid does not wait for a lock";
 	return;
 }

@@ -249,7 +249,7 @@ class Contract:
             self.shop.sell(other, 1, 1)
             remaining = pool.submit(self.shop.sell, patient, 1, 1)
             while not remaining.done() and psql(
-                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type IN ('Lock', 'Extension')"
                     " AND datname = current_database()") == "0":
                 pass
             sale.close()        # commits

@@ -53,7 +53,7 @@ def sell_a_pen():
 def somebody_waits():
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type"
-                       " = 'Lock' AND datname = current_database()")
+                       " IN ('Lock', 'Extension') AND datname = current_database()")
         return cursor.fetchone()[0] > 0
 
 
