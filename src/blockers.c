@@ -75,9 +75,24 @@ read_version(Cart *cart, Place *place)
 		UnlockReleaseBuffer(buffer);
 		place->root = OffsetNumberIsValid(roots[offset - 1]) ? roots[offset - 1] : offset;
 		row_each_holder(cart->table.st, version->t_data, add_holder, place);
+		/* one's own version is seen by oneself */
+		add_holder(place, HeapTupleHeaderGetXmin(version->t_data));
 	}
 	table_close(rel, NoLock);
 	return found;
+}
+
+pg_noreturn static void raise_unknown(Cart *cart);
+
+static void
+raise_unknown(Cart *cart)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot tell who holds product %s", cart_line_name(cart, cart->lines)),
+			 errdetail("The row of table \"%s\" is on another server, or it is not known in which table.",
+					   RelationGetRelationName(cart->table.named)),
+			 errtable(cart->table.named)));
 }
 
 /*
@@ -88,12 +103,14 @@ find_row(Cart *cart, Place *place)
 {
 	Line	   *line = cart->lines;
 	StockTable *st;
-	bool		found = false;
+	bool		found;
 
 	cart_open(cart);
 	st = cart->table.st;
 	place->tables = list_make2_oid(RelationGetRelid(cart->table.named),
 								   RelationGetRelid(cart->table.rel));
+	if ((st->sql_reasons & (SQL_REASON(SQL_CITUS) | SQL_REASON(SQL_FOREIGN_TABLE))) != 0)
+		raise_unknown(cart);
 	line->no_such_key = !key_from_product(&st->key_type, line->product,
 										  cart->product_type, &line->key);
 	line->outcome = OUTCOME_PRODUCT_NOT_FOUND;
@@ -106,25 +123,20 @@ find_row(Cart *cart, Place *place)
 	cart->engine->open(cart);
 	if (cart->engine->look(cart, line) == LOOK_NONE)
 		cart_raise(cart);
-	if ((st->sql_reasons & SQL_REASON(SQL_CITUS)) == 0 &&
-		engine_sql_find_version(cart, line, &place->relid, &place->tid))
-		found = read_version(cart, place);
+	found = engine_sql_find_version(cart, line, &place->relid, &place->tid) &&
+		read_version(cart, place);
 	cart->engine->close(cart);
 	PopActiveSnapshot();
 	if (!found)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot tell who holds product %s", cart_line_name(cart, line)),
-				 errdetail("It can't be told where the row of table \"%s\" is, or that is on another server.",
-						   RelationGetRelationName(cart->table.named)),
-				 errtable(cart->table.named)));
+		raise_unknown(cart);
 	place->tables = lappend_oid(place->tables, place->relid);
 	cart_close(cart);
 }
 
 /*
  * $1 are tables, $2 the one that has the row, $3 the page, $4 the offset of its version, or
- * null, $5 that of its root, $6 the holders, $7 the database.
+ * null, $5 that of its root, $6 the holders, $7 the database, $8 the bits of an offset in
+ * the name of a queue.
  */
 static const char blockers_query[] =
 "WITH locks AS MATERIALIZED (SELECT * FROM pg_locks),"
@@ -139,7 +151,7 @@ static const char blockers_query[] =
 "      THEN 'locks table' END"
 "   WHEN locktype = 'tuple' AND relation = $2 AND page = $3 AND tuple = $4 THEN 'waits'"
 "   WHEN locktype = 'userlock' AND classid = $2 AND objid::int8 = $3"
-"    AND objsubid::int4 IN ($5, $5 + $8) THEN 'waits'"
+"    AND objsubid::int4 & $8 = $5 THEN 'waits'"
 "   END AS role"
 "  FROM locks WHERE pid IS NOT NULL"
 "  UNION ALL"
@@ -183,7 +195,7 @@ find_backends(Place *place, ReturnSetInfo *result)
 		Int32GetDatum(place->root),
 		array_of(place->holders, TEXTOID),
 		ObjectIdGetDatum(MyDatabaseId),
-		Int32GetDatum(QUEUE_FOR_UPDATE),
+		Int32GetDatum(QUEUE_FOR_UPDATE - 1),
 	};
 	int			guc_level = compat_restrict_search_path();
 
