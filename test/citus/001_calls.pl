@@ -129,6 +129,20 @@ ask($a, "SELECT purchase($one, 1)");
 is(sqlstate($coordinator, "SELECT purchase($one, 1)"), '55P03', 'busy, from the coordinator');
 is(sqlstate($workers[1], "SELECT purchase($one, 1)"), '55P03', 'and from another node');
 is($coordinator->safe_psql('postgres', "SELECT outcome FROM purchase_try($one, 1)"), 'busy', 'as an outcome');
+
+# Who is that, and where it is counted: on the product's node
+my $home = $nodes[ node_of($one, @nodes) ];
+my $count = "SELECT busy FROM pg_stat_purchase WHERE stock_table = 'product'::regclass";
+for my $node (@nodes)
+{
+	my $name = $node->name;
+	my $before = $home->safe_psql('postgres', $count);
+
+	is($node->safe_psql('postgres', "SELECT role FROM purchase_blockers($one)"), 'holds',
+		"$name: who makes it busy");
+	$node->safe_psql('postgres', "SELECT purchase_try($one, 1)");
+	is($home->safe_psql('postgres', $count) - $before, 1, "$name: a call is counted where the product is");
+}
 ask($a, 'ROLLBACK');
 set_on('purchase.lock_wait = 30s', @nodes);
 $a = session($coordinator);

@@ -16,7 +16,7 @@ sub new_cluster
 {
 	my ($name, %opts) = @_;
 	my @nodes = map {
-		new_node("$name$_", conf => "shared_preload_libraries = 'citus'
+		new_node("$name$_", conf => "shared_preload_libraries = 'citus, purchase'
 citus.node_conninfo = 'sslmode=disable'
 citus.shard_count = 8
 citus.enable_statistics_collection = off
