@@ -24,6 +24,11 @@ start_cluster() {
 	pg_ctl -D "$data" -l "$PURCHASE_TMP/results/$name.log" -s -w start
 }
 
+# The directory of the programs that test/setup unpacks for test/monitoring.  It stays.
+monitoring_tools() {
+	echo "${MONITORING_TOOLS:-/var/tmp/purchase-monitoring.$UID}"
+}
+
 # Makes it the cluster that psql and the like connect to.
 use_cluster() {
 	export PGHOST=$PURCHASE_TMP/$1 PGPORT=5432 PGUSER=postgres

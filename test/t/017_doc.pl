@@ -15,7 +15,8 @@ use PostgreSQL::Test::Utils;
 use Shop;
 use Test::More;
 
-my $node = new_node('doc');
+# doc/monitoring.md shows counters
+my $node = new_node('doc', conf => "shared_preload_libraries = 'purchase'");
 my $top = "$FindBin::Bin/../..";
 my $count = 0;
 
