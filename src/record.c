@@ -36,6 +36,7 @@
 #include "commit.h"
 #include "compat.h"
 #include "record.h"
+#include "stat.h"
 
 /* Of a row's queue, the offset number stands there: see row_lock.c. */
 #define CLAIM_FIELD4 0x4000
@@ -94,6 +95,7 @@ raise_sale_has_changed(Cart *cart, const char *what)
 void
 raise_hold_expired(Cart *cart, const char *detail, const char *hint)
 {
+	stat_add(cart->stat, STAT_HOLD_EXPIRED, 1);
 	commit_wait_durable();
 	ereport(ERROR,
 			(errcode(ERRCODE_HOLD_EXPIRED),

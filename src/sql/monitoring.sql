@@ -4,8 +4,8 @@
 CREATE FUNCTION purchase_stat_table(stock_table regclass,
     OUT sold_calls bigint, OUT sold_units bigint, OUT product_not_found bigint,
     OUT out_of_stock bigint, OUT insufficient_quantity bigint,
-    OUT buyer_limit_exceeded bigint, OUT busy bigint, OUT waits bigint,
-    OUT wait_time double precision, OUT replays bigint, OUT holds_made bigint,
+    OUT buyer_limit_exceeded bigint, OUT busy bigint, OUT hold_expired bigint,
+    OUT waits bigint, OUT wait_time double precision, OUT replays bigint, OUT holds_made bigint,
     OUT holds_confirmed bigint, OUT holds_released bigint, OUT holds_lapsed bigint,
     OUT holds_taken bigint, OUT early_releases bigint,
     OUT durable_time double precision, OUT stats_reset timestamptz)

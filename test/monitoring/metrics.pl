@@ -105,6 +105,15 @@ SELECT purchase(6, 1, sale_id => 'e', hold_for => '1 h');
 UPDATE ticket_hold SET expires_at = now();
 SELECT purchase(5, 9);
 SELECT purchase_expire();
+DO $$
+BEGIN
+	FOR i IN 1 .. 15 LOOP
+		BEGIN
+			PERFORM purchase_confirm('t1');
+		EXCEPTION WHEN SQLSTATE 'SK102' THEN NULL;
+		END;
+	END LOOP;
+END $$;
 SELECT purchase(1, 1, sale_id => 'c' || i, hold_for => '1 h') FROM generate_series(1, 12) AS i;
 SELECT purchase_confirm('c' || i) FROM generate_series(1, 12) AS i;
 SELECT purchase(7, 3, sale_id => 'o' || i, hold_for => '1 h') FROM generate_series(1, 2) AS i;
@@ -135,7 +144,8 @@ ask($holder, 'BEGIN; SELECT purchase(7, 1)');
 # Metric, labels beside datname and stock_table, and what it is of the view.
 my @counters = (
 	(map { [ 'purchase_calls_total', qq(outcome="$_"), $_ ] }
-		  qw(product_not_found out_of_stock insufficient_quantity buyer_limit_exceeded busy)),
+		  qw(product_not_found out_of_stock insufficient_quantity buyer_limit_exceeded busy
+		  hold_expired)),
 	[ 'purchase_calls_total', 'outcome="sold"', 'sold_calls' ],
 	(map { [ "purchase_${_}_total", '', $_ ] }
 		  qw(sold_units replays waits holds_made holds_confirmed holds_released holds_lapsed

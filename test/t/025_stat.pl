@@ -229,7 +229,9 @@ foreach my $engine ('auto', 'sql')
 	counts("$engine: who takes a lapsed hold", 'ticket', $sell->('purchase', 't5', 1, 'f'),
 		'holds_lapsed 1, holds_taken 1, sold_calls 1, sold_units 1');
 	counts("$engine: a confirm after it takes the rest anew, in vain", 'ticket',
-		"SELECT purchase_confirm('${id}e', 'ticket')", '');
+		"SELECT purchase_confirm('${id}e', 'ticket')", 'hold_expired 1');
+	counts("$engine: and so does an extend", 'ticket',
+		"SELECT purchase_extend('${id}e', '1 h', 'ticket')", 'hold_expired 1');
 	$node->safe_psql('postgres', "SELECT purchase_restock('t5', 5, 'ticket')");
 	counts("$engine: a confirm that takes it all anew", 'ticket',
 		"SELECT purchase_confirm('${id}e', 'ticket')", 'sold_calls 1, sold_units 3');
