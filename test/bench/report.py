@@ -26,11 +26,19 @@ TITLES = {
     'one_statement': 'One product: sale and order line in one statement',
     'sale_first': 'One product: the sale, then its order line',
     'line_first': 'One product: the order line, then the sale',
+    'lock_wait': 'One product, and how long to wait for it',
 }
 NAMES = {
     'purchase': '**purchase**',
     'purchase_wait': '**purchase**, lock_wait = -1',
     'purchase_early_wait': '**purchase**, early release, lock_wait = -1',
+    'purchase_10ms': '**purchase**, lock_wait = 10ms',
+    'purchase_100ms': '**purchase**, lock_wait = 100ms',
+    'purchase_1s': '**purchase**, lock_wait = 1s',
+    'purchase_early': '**purchase**, early release',
+    'purchase_early_10ms': '**purchase**, early release, lock_wait = 10ms',
+    'purchase_early_100ms': '**purchase**, early release, lock_wait = 100ms',
+    'purchase_early_1s': '**purchase**, early release, lock_wait = 1s',
     'purchase_id': '**purchase**, with an id',
     'purchase_limited': '**purchase**, with an id and a limit per buyer',
     'hold_early_wait': '**purchase**, a hold, early release, lock_wait = -1',
@@ -270,7 +278,7 @@ def summary_groups(by_workload):
     """One group a workload: the durable one that most of SUMMARY took part in."""
     for workload in TITLES:
         groups = [g for g in by_workload.get(workload, ()) if g.flush == 'on']
-        if groups and workload != 'cart':
+        if groups and workload not in ('cart', 'lock_wait'):
             yield max(groups, key=lambda g: (sum(bool(g.against(a)) for a in SUMMARY),
                                              g.clients == 8))
 
@@ -367,6 +375,58 @@ set key outside top center horizontal Left reverse
 ''', [f'$d << EOD\n{data}\nEOD'], series)
 
 
+LOCK_WAITS = {'': '0', '_10ms': '10ms', '_100ms': '100ms', '_1s': '1s', '_wait': '-1'}
+
+
+def lock_waits(directory, some):
+    """For doc/operating.md: what each purchase.lock_wait sells of one product."""
+    curves = [(g, early, g.title() + (', early release' if early else ''))
+              for g in some for early in ('', '_early') if f'purchase{early}_wait' in g.runs]
+    measures = {
+        'sold per second': lambda g, a: g.rate(a),
+        'busy answers for each sale': lambda g, a: g.rate(a, 'busy') / g.rate(a),
+        'p99 of a sale with its retries, ms':
+            lambda g, a: middle([number(row['p99_ms']) for row in g.runs[a]]),
+    }
+    text = '![What each lock_wait sells of one product](lock_wait.svg)\n'
+    for g, early, title in curves:
+        text += (f'\n{title}:\n\n| lock_wait | ' + ' | '.join(measures)
+                 + ' | waiting without end is, times as fast |\n|---|' + '--:|' * (1 + len(measures)) + '\n')
+        for end, name in LOCK_WAITS.items():
+            a = f'purchase{early}{end}'
+            cells = [show(measure(g, a)) for measure in measures.values()]
+            text += (f'| `{name}` | ' + ' | '.join(cells)
+                     + f" | {spread(g.ratios[f'purchase{early}_wait', a])} |\n")
+    plot_lock_waits(directory, curves, measures)
+    return text
+
+
+def plot_lock_waits(directory, curves, measures):
+    blocks, panels = [], []
+    for i, (g, early, _) in enumerate(curves):
+        points = '\n'.join(
+            ' '.join(str(v) for v in (x, *(m(g, f'purchase{early}{end}')
+                                           for m in measures.values())))
+            for x, end in enumerate(LOCK_WAITS))
+        blocks.append(f'$d{i} << EOD\n{points}\nEOD')
+    for column, (name, least) in enumerate(zip(measures, ('100', '0.1', '10')), 2):
+        series = ', '.join(f'$d{i} using 1:{column} with linespoints pt 7 ps 0.7 lw 2 '
+                           f'title "{title}"' for i, (_, _, title) in enumerate(curves))
+        panels.append(f'set title "{name}"\nset yrange [{least}:*]\nplot {series}')
+    ticks = ', '.join(f'"{name}" {x}' for x, name in enumerate(LOCK_WAITS.values()))
+    # one key is enough, and gnuplot() says the first "plot"
+    settings, _, first = panels[0].rpartition('plot ')
+    gnuplot(directory, 'lock_wait', 900, f'''
+set multiplot layout 3,1
+set lmargin 9
+set logscale y
+set xrange [-0.2:{len(LOCK_WAITS) - 0.8}]
+set xtics ({ticks})
+set grid ytics lc rgb "#dddddd"
+set key outside top center vertical maxcols 1 Left reverse
+{settings}''', blocks, first + '\nunset key\n' + '\n'.join(panels[1:]))
+
+
 def goals(directory, groups):
     """What the project wants of itself, and what came out."""
     early, early_try = 'purchase_early_wait', 'purchase_try_early'
@@ -410,6 +470,9 @@ def goals(directory, groups):
 
 
 def plots_and_tables(directory, workload, title, groups):
+    if workload == 'lock_wait':
+        yield lock_waits(directory, groups)
+        return
     for far in (False, True):
         some = [g for g in groups if (g.flush in FAR) == far]
         if some:
@@ -471,7 +534,7 @@ def report(directory):
 def publish(directory):
     # what is of all workloads is not told anew from a few
     few = os.environ.get('WORKLOAD', '').split()
-    for path in ('README.md', 'doc/benchmarks.md', 'doc/hot.md'):
+    for path in ('README.md', 'doc/benchmarks.md', 'doc/hot.md', 'doc/operating.md'):
         with open(path) as file:
             text = file.read()
 
