@@ -9,6 +9,9 @@
 # make test-majors  test on every major that Debian has, each in a chroot
 # make test-asserts test on a server with assertions, built in a chroot
 # make test-citus   test on a cluster of Citus, whose server CITUS=.../pg_config has
+# make deb          build Debian's packages
+# make dist         make the archive for PGXN
+# make test-packages build both, install and test them on Debians without a compiler
 # make lint         check format, warnings and symbols
 # make indent       format the C sources
 # make demo         see it sell, on a throw-away server
@@ -73,11 +76,16 @@ test-clients: script = test/clients/run
 test-majors: script = test/majors
 test-asserts: script = test/asserts
 test-citus: script = CITUS='$(CITUS)' test/citus/run
+deb: script = test/deb
+dist: script = test/dist
+test-packages: script = test/packages
 lint: script = test/lint
 indent: script = test/indent
 demo: script = test/demo/run
 bench: script = test/bench/run
-setup test test-clients test-majors test-asserts test-citus lint indent demo bench:
+setup test test-clients test-majors test-asserts test-citus deb dist test-packages \
+lint indent demo bench:
 	@PG_CONFIG='$(PG_CONFIG)' $(script)
 
-.PHONY: FORCE superuser setup test test-clients test-majors test-asserts test-citus lint indent demo bench
+.PHONY: FORCE superuser setup test test-clients test-majors test-asserts test-citus \
+	deb dist test-packages lint indent demo bench

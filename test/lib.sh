@@ -1,11 +1,24 @@
 # shellcheck shell=bash
-# Sums of results, and throw-away clusters for scripts that test/private runs.
+# Sums of results, what a checkout has, and throw-away clusters for scripts that
+# test/private runs.
 
 # Prints one "N passed, N failed" for all such lines of the files.
 sum_results() {
 	awk '/^[0-9]+ passed, [0-9]+ failed$/ { p += $1; f += $3 }
 		END { printf "%d passed, %d failed\n", p, f }' "$@"
 }
+
+# Prints the tree of git that a commit of all that is not ignored would have.
+# The checkout's own index stays as it is.
+checkout_tree() (
+	index=$(git rev-parse --absolute-git-dir)/index
+	GIT_INDEX_FILE=$(mktemp)
+	export GIT_INDEX_FILE
+	trap 'rm -f "$GIT_INDEX_FILE"' EXIT
+	cp "$index" "$GIT_INDEX_FILE"
+	git add --all
+	git write-tree
+)
 
 # Creates and starts a cluster with the given lines of postgresql.conf.
 # Usage: start_cluster NAME [SETTING...]
