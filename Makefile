@@ -14,6 +14,7 @@
 # make test-packages build both, install and test them on Debians without a compiler
 # make lint         check format, warnings and symbols
 # make indent       format the C sources
+# make release      check that all agrees on VERSION=X.Y.Z, and tag it
 # make demo         see it sell, on a throw-away server
 # make bench        compare it with what it replaces
 
@@ -26,6 +27,8 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 DATA_built = purchase--$(extversion).sql
 SQL_PARTS = $(patsubst %,src/sql/%.sql,head registration calls sales doctor monitoring)
 extversion := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" purchase.control)
+# The library's version, which has a third number.
+release := $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' META.json)
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,\
@@ -35,7 +38,7 @@ REGRESS_OPTS = --encoding=UTF8 --no-locale
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=purchase
 
 # As system headers, PostgreSQL's own don't warn.
-PG_CPPFLAGS = -isystem $(server_headers) -DPURCHASE_VERSION='"$(extversion)"'
+PG_CPPFLAGS = -isystem $(server_headers) -DPURCHASE_VERSION='"$(release)"'
 PG_CFLAGS = -Wall -Wextra
 EXTRA_CLEAN = build .built-for
 
@@ -52,8 +55,8 @@ $(DATA_built): $(SQL_PARTS) purchase.control Makefile
 # What was built for one server is built anew for another.
 $(OBJS) $(OBJS:.o=.bc): .built-for $(wildcard src/*.h)
 .built-for: FORCE
-	@echo $(VERSION) $(extversion) | cmp -s - $@ || \
-		echo $(VERSION) $(extversion) >$@
+	@echo $(VERSION) $(release) | cmp -s - $@ || \
+		echo $(VERSION) $(release) >$@
 
 # pg_regress's own words don't tell what to do.
 installcheck: superuser
@@ -81,11 +84,13 @@ dist: script = test/dist
 test-packages: script = test/packages
 lint: script = test/lint
 indent: script = test/indent
+# without one on the command line, VERSION is the server's
+release: script = test/release $(if $(filter command,$(origin VERSION)),$(VERSION))
 demo: script = test/demo/run
 bench: script = test/bench/run
 setup test test-clients test-majors test-asserts test-citus deb dist test-packages \
-lint indent demo bench:
+lint indent release demo bench:
 	@PG_CONFIG='$(PG_CONFIG)' $(script)
 
 .PHONY: FORCE superuser setup test test-clients test-majors test-asserts test-citus \
-	deb dist test-packages lint indent demo bench
+	deb dist test-packages lint indent release demo bench
