@@ -101,6 +101,34 @@ latest_row(Relation rel, ScanKey key)
 }
 
 /*
+ * A column of a row.  Until ALTER EXTENSION ... UPDATE, the SQL may be older than the
+ * library, and not have the column yet: then it is null.
+ */
+static Datum
+column_value(HeapTuple tuple, TupleDesc desc, AttrNumber attno, bool *isnull)
+{
+	if (attno > desc->natts)
+	{
+		*isnull = true;
+		return (Datum) 0;
+	}
+	return heap_getattr(tuple, attno, desc, isnull);
+}
+
+/*
+ * See that the registrations have the columns to be written, up to this one.
+ */
+static void
+require_column(Relation reg, AttrNumber attno)
+{
+	if (attno > RelationGetNumberOfAttributes(reg))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the SQL of extension \"purchase\" is older than its library"),
+				 errhint("Let the owner of the extension update it: ALTER EXTENSION purchase UPDATE;")));
+}
+
+/*
  * Find the registration of the table of this relid, or the default's if that is
  * InvalidOid.
  */
@@ -125,24 +153,24 @@ registration_find(Oid self, Registration *registration)
 		bool		isnull;
 		Datum		value;
 
-		value = heap_getattr(tuple, ANUM_STOCK_TABLE, desc, &isnull);
+		value = column_value(tuple, desc, ANUM_STOCK_TABLE, &isnull);
 		registration->relid = DatumGetObjectId(value);
-		value = heap_getattr(tuple, ANUM_KEY_COLUMN, desc, &isnull);
+		value = column_value(tuple, desc, ANUM_KEY_COLUMN, &isnull);
 		registration->key_column = pstrdup(NameStr(*DatumGetName(value)));
-		value = heap_getattr(tuple, ANUM_STOCK_COLUMN, desc, &isnull);
+		value = column_value(tuple, desc, ANUM_STOCK_COLUMN, &isnull);
 		registration->stock_column = pstrdup(NameStr(*DatumGetName(value)));
-		value = heap_getattr(tuple, ANUM_LOCK_WAIT, desc, &isnull);
+		value = column_value(tuple, desc, ANUM_LOCK_WAIT, &isnull);
 		registration->lock_wait = isnull ? LOCK_WAIT_UNSET : DatumGetInt32(value);
-		value = heap_getattr(tuple, ANUM_EARLY_RELEASE, desc, &isnull);
+		value = column_value(tuple, desc, ANUM_EARLY_RELEASE, &isnull);
 		registration->early_release = isnull ? EARLY_RELEASE_ON : EARLY_RELEASE_OFF;
 		if (!isnull)
 			(void) commit_parse_level(TextDatumGetCString(value),
 									  &registration->early_release);
-		value = heap_getattr(tuple, ANUM_SALE_TABLE, desc, &isnull);
+		value = column_value(tuple, desc, ANUM_SALE_TABLE, &isnull);
 		registration->sale_table = isnull ? InvalidOid : DatumGetObjectId(value);
-		value = heap_getattr(tuple, ANUM_HOLD_TABLE, desc, &isnull);
+		value = column_value(tuple, desc, ANUM_HOLD_TABLE, &isnull);
 		registration->hold_table = isnull ? InvalidOid : DatumGetObjectId(value);
-		value = heap_getattr(tuple, ANUM_LIMIT_COLUMN, desc, &isnull);
+		value = column_value(tuple, desc, ANUM_LIMIT_COLUMN, &isnull);
 		registration->limit_column = isnull ? NULL : pstrdup(NameStr(*DatumGetName(value)));
 	}
 	table_close(reg, AccessShareLock);
@@ -166,6 +194,8 @@ registration_uses(Relation reg, Oid relid, Oid stock_table)
 		HeapTuple	tuple;
 		bool		isnull;
 
+		if (columns[i] > desc->natts)
+			continue;
 		ScanKeyInit(&key, columns[i], BTEqualStrategyNumber, F_OIDEQ,
 					ObjectIdGetDatum(relid));
 		tuple = latest_row(reg, &key);
@@ -322,6 +352,7 @@ registration_store(Relation reg, Registration *registration, bool is_default)
 		" early_release = $7",
 	};
 
+	require_column(reg, ANUM_EARLY_RELEASE);
 	change_registrations(reg, registration, is_default,
 						 lengthof(statements), statements);
 	remember_default_owner(reg, registration);
@@ -338,6 +369,7 @@ registration_store_sales(Relation reg, Registration *registration)
 		" WHERE stock_table = $1",
 	};
 
+	require_column(reg, ANUM_LIMIT_COLUMN);
 	if (change_registrations(reg, registration, false, lengthof(statements),
 							 statements) != 1)
 		elog(ERROR, "could not change the registrations");

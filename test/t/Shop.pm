@@ -31,12 +31,15 @@ ROLLBACK;
 \endif
 SQL
 
-# new_node(NAME, conf => TEXT, OPTION_OF_INIT => VALUE, ...): a running server.
+# new_node(NAME, conf => TEXT, install_path => DIRECTORY, OPTION_OF_INIT => VALUE, ...):
+# a running server.
 sub new_node
 {
 	my ($name, %init) = @_;
 	my $conf = delete $init{conf} // '';
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $path = delete $init{install_path};
+	my $node = PostgreSQL::Test::Cluster->new($name,
+		defined $path ? (install_path => $path) : ());
 
 	$node->init(%init);
 	$node->append_conf(
