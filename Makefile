@@ -12,6 +12,7 @@
 # make deb          build Debian's packages
 # make dist         make the archive for PGXN
 # make test-packages build both, install and test them on Debians without a compiler
+# make test-upgrade test pg_upgrade, dumps and replication from 15 to 17 and 18
 # make lint         check format, warnings and symbols
 # make indent       format the C sources
 # make release      check that all agrees on VERSION=X.Y.Z, and tag it
@@ -82,15 +83,16 @@ test-citus: script = CITUS='$(CITUS)' test/citus/run
 deb: script = test/deb
 dist: script = test/dist
 test-packages: script = test/packages
+test-upgrade: script = test/upgrade/run
 lint: script = test/lint
 indent: script = test/indent
 # without one on the command line, VERSION is the server's
 release: script = test/release $(if $(filter command,$(origin VERSION)),$(VERSION))
 demo: script = test/demo/run
 bench: script = test/bench/run
-setup test test-clients test-majors test-asserts test-citus deb dist test-packages \
+setup test test-clients test-majors test-asserts test-citus test-upgrade deb dist test-packages \
 lint indent release demo bench:
 	@PG_CONFIG='$(PG_CONFIG)' $(script)
 
-.PHONY: FORCE superuser setup test test-clients test-majors test-asserts test-citus \
+.PHONY: FORCE superuser setup test test-clients test-majors test-asserts test-citus test-upgrade \
 	deb dist test-packages lint indent release demo bench

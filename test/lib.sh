@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sums of results, what a checkout has, and throw-away clusters for scripts that
-# test/private runs.
+# Sums of results, what a checkout has, copies of servers, and throw-away clusters for
+# scripts that test/private runs.
 
 # Prints one "N passed, N failed" for all such lines of the files.
 sum_results() {
@@ -19,6 +19,31 @@ checkout_tree() (
 	git add --all
 	git write-tree
 )
+
+# copy_server PG_CONFIG ROOT: a copy of a server, without the extension, which finds
+# its own libraries and files.
+#
+# PostgreSQL finds its other directories relative to its real executable, so
+# programs are copied; links do for what they find.
+copy_server() {
+	local pg_config=$1 root=$2 bin lib share
+	bin=$("$pg_config" --bindir)
+	lib=$("$pg_config" --pkglibdir)
+	share=$("$pg_config" --sharedir)
+
+	mkdir -p "$root$bin" "$root$lib" "$root$share"
+	cp -rL "$bin/." "$root$bin"
+	cp -rs "$lib/." "$root$lib"
+	cp -rs "$share/." "$root$share"
+	rm -rf "$root$lib"/{,bitcode/}purchase{,.*} \
+		"$root$share"/extension/purchase[.-]*
+
+	# pgTAP is plain SQL: any major's serves a server that has none.
+	if [ ! -e "$share/extension/pgtap.control" ]; then
+		cp -s /usr/share/postgresql/*/extension/pgtap[.-]* \
+			"$root$share/extension" 2>/dev/null || true
+	fi
+}
 
 # Creates and starts a cluster with the given lines of postgresql.conf.
 # Usage: start_cluster NAME [SETTING...]

@@ -37,17 +37,6 @@ sub write_file
 sub install { return "CREATE EXTENSION purchase VERSION '$_[0]'" }
 sub update { return "ALTER EXTENSION purchase UPDATE TO '$_[0]'" }
 
-# What differs, as "- what only the first has" and "+ what only the second has".
-sub differences
-{
-	my ($these, $those) = @_;
-	my %in_these = map { $_ => 1 } @$these;
-	my %in_those = map { $_ => 1 } @$those;
-
-	return join "\n", sort((map { "- $_" } grep { !$in_those{$_} } @$these),
-		(map { "+ $_" } grep { !$in_these{$_} } @$those));
-}
-
 # An old version, with the library as it is now: it sells until it is updated, and
 # after.
 sub sells_while_old
@@ -262,6 +251,18 @@ foreach (
 	like($found, $said, "it is told if an upgrade script forgets $what");
 	like($found, $also, 'and what pg_dump would make of it') if $also && $what ne 'a column';
 }
+
+# Who sells in that moment is not disturbed.
+write_file("purchase--$newest--$next.sql", $upgrade);
+create_shop($node, 10, 1000000);
+my $load = start_pgbench($node, $sell, '-c', 4, '-t', 1000);
+$node->poll_query_until('postgres', 'SELECT count(*) > 100 FROM order_line') or die 'nobody sells';
+$node->safe_psql('postgres', update($next));
+my $open = $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgbench'");
+is(finish_pgbench($load), 0, 'nobody is disturbed who sells while it is updated');
+cmp_ok($open, '>', 0, 'which was so');
+books_balance($node, 'and the books are right');
+$node->safe_psql('postgres', 'DROP EXTENSION purchase; DROP TABLE product, order_line CASCADE');
 
 my $clash = $full =~ s/'purchase_guard' (?=LANGUAGE C VOLATILE PARALLEL UNSAFE;\nCOMMENT ON FUNCTION purchase_detach)/'purchase_detach' /r;
 write_file("purchase--$next.sql", $clash);

@@ -8,7 +8,8 @@ use warnings;
 use Exporter 'import';
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(own_installation installed_library description signatures);
+our @EXPORT = qw(own_installation installed_library description
+  description_in differences signatures);
 
 # own_installation(): a copy of the server with the extension, which no other test
 # uses.  Returns what PostgreSQL::Test calls an install_path, and the DESTDIR.
@@ -89,11 +90,13 @@ fact (classid, objid, fact) AS (
         seqincrement, seqmax, seqmin, seqcache, seqcycle)
     FROM pg_sequence
     UNION ALL
-    -- with its number, by which C knows it
+    -- with its number, by which C knows it; minor releases of 2026 count changes of a row
+    -- type in an option
     SELECT 'pg_class'::regclass, a.attrelid, concat_ws(' ', 'column', a.attnum, a.attname,
         format_type(a.atttypid, a.atttypmod), nullif(a.attcollation, 0)::regcollation, 'not null',
         a.attnotnull, 'identity', a.attidentity, 'generated', a.attgenerated, 'storage',
-        a.attstorage, a.attcompression, 'options', a.attoptions, 'default',
+        a.attstorage, a.attcompression, 'options', (SELECT string_agg(o, ', ') FROM unnest(a.attoptions) AS o
+            WHERE o !~ '^pg_attver='), 'default',
         pg_get_expr(d.adbin, d.adrelid))
     FROM pg_attribute AS a
     LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -174,9 +177,27 @@ sub description
 {
 	my ($node, @sql) = @_;
 
+	return description_in($node, 'postgres', @sql);
+}
+
+sub description_in
+{
+	my ($node, $dbname, @sql) = @_;
+
 	return split /\n/,
-	  $node->safe_psql('postgres',
+	  $node->safe_psql($dbname,
 		join(";\n", 'BEGIN', @sql, "SET search_path = pg_catalog;\n$describe$rows\nROLLBACK;"));
+}
+
+# What differs, as "- what only the first has" and "+ what only the second has".
+sub differences
+{
+	my ($these, $those) = @_;
+	my %in_these = map { $_ => 1 } @$these;
+	my %in_those = map { $_ => 1 } @$those;
+
+	return join "\n", sort((map { "- $_" } grep { !$in_those{$_} } @$these),
+		(map { "+ $_" } grep { !$in_these{$_} } @$those));
 }
 
 # signatures(NODE, SQL...): for each name in C, what a call of it takes and returns.
