@@ -77,7 +77,14 @@ SELECT purchase_guard('product');
 			$session->quit if $session != $before;
 		}
 		is(ask($before, 'EXECUTE sale'), --$stock, "$when, a prepared statement sells");
-		ask($before, update($new)) if $when ne "updated to $new";
+		next if $when eq "updated to $new";
+
+		# the first call of a session, whose transaction is open meanwhile
+		my $open = session($node, $dbname);
+		is(ask($open, 'BEGIN; SELECT purchase(1, 1)'), --$stock, 'a transaction has sold');
+		is(sqlstate($node, "SET lock_timeout = '20s'; " . update($new), $dbname), '', 'the update does not wait for it');
+		is(ask($open, 'SELECT purchase(1, 1); COMMIT'), --$stock, 'and it goes on');
+		$open->quit;
 	}
 	is(ask($before, 'SELECT extversion FROM pg_extension WHERE extname = $$purchase$$'),
 		$new, "$old is $new now");

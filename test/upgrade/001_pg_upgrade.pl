@@ -236,6 +236,11 @@ foreach my $way ([ [ 17, '' ], [ 18, '--swap' ] ], [ [ 18, '--link' ] ])
 		($ok, $out, $err) = run_said($commands, %env);
 		ok($ok, "pg_upgrade $mode from $old to $major") or diag "$out$err";
 		$to->start;
+		if ($major < 18)
+		{
+			($ok, $out, $err) = run_said($said{statistics}, %env, PGHOST => $to->host, PGPORT => $to->port);
+			ok($ok, 'statistics are made') or diag "$out$err";
+		}
 		goes_on($to, ++$n, \%before);
 		$to->stop;
 		($from, $old) = ($to, $major);
