@@ -218,7 +218,7 @@ foreach my $way ([ [ 17, '' ], [ 18, '--swap' ] ], [ [ 18, '--link' ] ])
 			old => path($old) . '/bin', new => path($major) . '/bin',
 			old_data => $from->data_dir, new_data => $to->data_dir,
 			PGPORTOLD => $from->port, PGPORTNEW => $to->port, PGUSER => 'postgres');
-		my $commands = $said{pg_upgrade} =~ s/pg_upgrade( --check)?/pg_upgrade$1 $mode/gr;
+		my $commands = $said{pg_upgrade} =~ s/pg_upgrade( --check)?/pg_upgrade$1 $mode --no-sync/gr;
 		my ($ok, $out, $err);
 
 		if (!-e path($major) . '/lib/purchase.so')
