@@ -184,7 +184,9 @@ sub goes_on
 	# as if it had been installed here, but for what the shop has granted
 	return if $before->{is_old};
 	$node->safe_psql('postgres', $_) foreach 'DROP DATABASE IF EXISTS fresh', 'CREATE DATABASE fresh';
-	my @facts = map { [ grep { !/^row of |purchase_set_stock\(bigint,.*: right / } @$_ ] }
+	# a dump of a view names columns that had no name
+	my @facts = map { [ map { s/::regclass AS regclass\b/::regclass/gr }
+		  grep { !/^row of |purchase_set_stock\(bigint,.*: right / } @$_ ] }
 	  [ description_in($node, 'fresh', 'CREATE EXTENSION purchase') ], [ description_in($node, 'shop') ];
 	is(differences(@facts), '', "$name: the extension is as newly installed");
 	return;

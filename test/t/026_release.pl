@@ -97,7 +97,7 @@ foreach (
 	[ 'CHANGELOG.md', qr/\n\[\Q$version\E\]: .*?\z/s, "\n", "CHANGELOG.md has no link for [$version]" ],
 	[ 'CHANGELOG.md', qr/## \[Unreleased\]\n\K/, "\n- news\n", 'CHANGELOG.md has text below [Unreleased]' ],
 	[ 'src/sql/head.sql', qr/\A/, "-- new\n", "$kept is new, for tests of upgrades: commit it" ],
-	[ 'Makefile', qr/ doctor\)/, ' doctors)', "the install script purchase--$sql.sql does not build" ],
+	[ 'Makefile', qr/^SQL_PARTS = .*\K\)/m, 'x)', "the install script purchase--$sql.sql does not build" ],
 	[ 'README.md', qr/\A/, "unzip purchase-7.7.7.zip\n", "README.md:1: purchase-7.7.7.zip is not of $version" ],
 	[ 'doc/doctor.md', qr/\A/, "git checkout v7.7.7\n", "doc/doctor.md:1: git checkout v7.7.7 is not of $version" ],
 	[ 'doc/doctor.md', qr/\A/, "cp purchase--7.7.sql /\n", "doc/doctor.md:1: purchase--7.7.sql is not of $version" ])
