@@ -26,10 +26,10 @@ checkout_tree() (
 # PostgreSQL finds its other directories relative to its real executable, so
 # programs are copied; links do for what they find.
 copy_server() {
-	local pg_config=$1 root=$2 bin lib share
-	bin=$("$pg_config" --bindir)
-	lib=$("$pg_config" --pkglibdir)
-	share=$("$pg_config" --sharedir)
+	local config=$1 root=$2 bin lib share
+	bin=$("$config" --bindir)
+	lib=$("$config" --pkglibdir)
+	share=$("$config" --sharedir)
 
 	mkdir -p "$root$bin" "$root$lib" "$root$share"
 	cp -rL "$bin/." "$root$bin"
