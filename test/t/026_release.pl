@@ -68,7 +68,8 @@ sub says
 }
 
 system('cp', '-r', "$FindBin::Bin/../..", $repo) == 0 or die "cp: $?";
-system("rm -rf $repo/.git $repo/build $repo/test/upgrade/purchase--*.sql $repo/debian/changelog");
+system("rm -rf $repo/.git $repo/build $repo/test/upgrade/purchase--*.sql $repo/debian/* $repo/doc/* $repo/purchase--*--*.sql");
+write_file($_, "# purchase\n") foreach 'README.md', 'doc/doctor.md';
 git('init -q -b main', 'config user.name test', 'config user.email test@example.com');
 change('CHANGELOG.md', qr/## \[Unreleased\]\n\K.*?(?=## \[)/s, "\n");
 change('CHANGELOG.md', qr/^## \[(?!Unr).*/m, "## [$version] - 2026-01-02");
@@ -120,7 +121,10 @@ like((run_in_repo("test/release $version"))[1],
 	'the extension has another version, and nothing leads to it');
 git('reset -q --hard HEAD~1', 'clean -q -f test/upgrade');
 
-mkdir "$repo/debian";
+mkdir "$repo/$_" foreach 'debian', 'doc/packages';
+write_file('doc/packages/purchase.spec', "Version:\t7.7.7\n");
+says('--check', [ "Version in doc/packages/purchase.spec is 7.7.7, not $version" ], 'the spec of an RPM');
+unlink "$repo/doc/packages/purchase.spec";
 write_file('debian/changelog', "purchase (7.7.7-1) unstable; urgency=medium\n");
 commit();
 says($version, [ "the newest version in debian/changelog is 7.7.7, not $version", "$version is not tagged." ], 'debian/changelog');
