@@ -40,11 +40,16 @@ CREATE FUNCTION purchase_registration_changed() RETURNS trigger
 COMMENT ON FUNCTION purchase_registration_changed() IS
     'tells all sessions that the registrations changed';
 
+-- for each row: who applies what another server has replicated fires no others
 CREATE TRIGGER purchase_registration_changed
-    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON purchase_registration
+    AFTER INSERT OR UPDATE OR DELETE ON purchase_registration
+    FOR EACH ROW EXECUTE FUNCTION purchase_registration_changed();
+CREATE TRIGGER purchase_registration_truncated
+    AFTER TRUNCATE ON purchase_registration
     FOR EACH STATEMENT EXECUTE FUNCTION purchase_registration_changed();
 ALTER TABLE purchase_registration
-    ENABLE ALWAYS TRIGGER purchase_registration_changed;
+    ENABLE ALWAYS TRIGGER purchase_registration_changed,
+    ENABLE ALWAYS TRIGGER purchase_registration_truncated;
 
 CREATE FUNCTION purchase_attach(stock_table regclass,
     stock_column name DEFAULT 'stock', key_column name DEFAULT NULL,

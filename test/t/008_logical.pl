@@ -130,6 +130,24 @@ UNION ALL SELECT stock FROM stock_only WHERE secret IS NULL'),
 		"$engine: so do the others");
 }
 
+# Registrations that are replicated: a session that has used one sees that it is gone.
+$subscriber->safe_psql('postgres', "SELECT purchase_attach('in_stock')");
+is(ask($reader, "SELECT purchase_available(1, 'in_stock') > 0"), 't', 'the subscriber knows a table');
+$publisher->safe_psql('postgres', 'CREATE PUBLICATION registrations FOR TABLE purchase_registration');
+$subscriber->safe_psql('postgres',
+	"CREATE SUBSCRIPTION registrations CONNECTION '$connstr' PUBLICATION registrations WITH (copy_data = false)");
+$publisher->safe_psql('postgres', "SELECT purchase_detach('in_stock')");
+$publisher->wait_for_catchup('registrations');
+is(ask($reader, "SELECT purchase_available(1, 'in_stock')"), 'ERROR:  55000', 'it was detached elsewhere');
+$publisher->safe_psql('postgres', "SELECT purchase_attach('in_stock')");
+$publisher->wait_for_catchup('registrations');
+is(ask($reader, "SELECT purchase_available(1, 'in_stock') > 0"), 't', 'and attached again');
+$publisher->safe_psql('postgres', 'BEGIN; CREATE TEMP TABLE r AS TABLE purchase_registration;
+	TRUNCATE purchase_registration; COMMIT');
+$publisher->wait_for_catchup('registrations');
+is(ask($reader, "SELECT purchase_available(1, 'in_stock')"), 'ERROR:  55000', 'all were forgotten');
+$subscriber->safe_psql('postgres', "DROP SUBSCRIPTION registrations; SELECT purchase_attach('product')");
+
 # the subscriber takes over
 $subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION shop');
 is( ask($reader, 'SELECT purchase_available(2) - purchase(2, 7)'),
