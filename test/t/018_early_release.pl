@@ -30,6 +30,7 @@ autovacuum = off
 wal_level = replica
 max_prepared_transactions = 2
 checkpoint_timeout = 1h
+shared_preload_libraries = 'purchase'
 include_if_exists 'citus.conf'));
 delete @ENV{ 'LD_PRELOAD', 'FLUSH_GATE' };
 
@@ -190,6 +191,16 @@ foreach my $engine ('auto', 'sql')
 			: 'insufficient_quantity',
 			"$engine: $query waits");
 	}
+
+	# the time of a flush that has certainly taken some is counted
+	$node->safe_psql('postgres', "SELECT pg_stat_purchase_reset('product')");
+	close_gate();
+	begin_flush($first, "SELECT purchase($n, 1)");
+	open_gate();
+	end_query($first);
+	is( $node->safe_psql('postgres',
+			"SELECT early_releases, durable_time > 0 FROM pg_stat_purchase WHERE stock_table = 'product'::regclass"),
+		'1|t', "$engine: the time until it is durable is counted");
 
 	# what rests on nothing new does not wait, nor does who asks for no durability
 	close_gate();

@@ -67,7 +67,9 @@ sub begin_count
 	return;
 }
 
-# What was counted for a table since begin_count(); of a time, only that there is some.
+# What was counted for a table since begin_count(); of a time, only that there is some.  Of
+# durable_time not even that, as the server's own writer may have flushed before: 018 stops
+# the flush, and asks.
 sub counted
 {
 	my ($table) = @_;
@@ -78,7 +80,8 @@ sub counted
 	{
 		my $n = $now->{$key} - $before{$table}{$key};
 
-		$n = '+' if $key =~ /_time$/ && $n > 0;
+		next if $key eq 'durable_time';
+		$n = '+' if $key eq 'wait_time' && $n > 0;
 		push @words, "$key $n" if $n;
 	}
 	return join ', ', @words;
@@ -263,12 +266,12 @@ foreach my $engine ('auto', 'sql')
 		'replays 1, wait_time +, waits 1', 'PurchaseSaleId');
 
 	counts("$engine: early release", 'product', 'SET purchase.early_release = on; SELECT purchase(7, 1)',
-		'durable_time +, early_releases 1, sold_calls 1, sold_units 1');
+		'early_releases 1, sold_calls 1, sold_units 1');
 	counts("$engine: early release, rolled back", 'product',
 		'SET purchase.early_release = on; BEGIN; SELECT purchase(7, 1); ROLLBACK', 'sold_calls 1, sold_units 1');
 	counts("$engine: early release of two sales", 'product',
 		'SET purchase.early_release = on; BEGIN; SELECT purchase(7, 1); SELECT purchase(8, 1); COMMIT',
-		'durable_time +, early_releases 1, sold_calls 2, sold_units 2');
+		'early_releases 1, sold_calls 2, sold_units 2');
 	counts("$engine: a transaction that asks for no durability", 'product',
 		'SET purchase.early_release = on; SET synchronous_commit = off; SELECT purchase(7, 1)',
 		'sold_calls 1, sold_units 1');
