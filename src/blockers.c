@@ -69,9 +69,11 @@ read_version(Cart *cart, Place *place)
 	if (found)
 	{
 		OffsetNumber offset = ItemPointerGetOffsetNumber(&place->tid);
-		HeapTuple	version = heap_copytuple(&tuple);
+		HeapTuple	version;
 
+		/* who locks a version writes its header in several steps */
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		version = heap_copytuple(&tuple);
 		heap_get_root_tuples(BufferGetPage(buffer), roots);
 		UnlockReleaseBuffer(buffer);
 		place->root = OffsetNumberIsValid(roots[offset - 1]) ? roots[offset - 1] : offset;
@@ -124,9 +126,11 @@ find_row(Cart *cart, Place *place)
 	cart->engine->open(cart);
 	if (cart->engine->look(cart, line) == LOOK_NONE)
 		cart_raise(cart);
-	found = engine_sql_find_version(cart, line, &place->relid, &place->tid) &&
-		read_version(cart, place);
+	found = engine_sql_find_version(cart, line, &place->relid, &place->tid);
 	cart->engine->close(cart);
+
+	/* not earlier: what it allocates would go with the engine's context */
+	found = found && read_version(cart, place);
 	PopActiveSnapshot();
 	if (!found)
 		raise_unknown(cart);
