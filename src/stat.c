@@ -16,7 +16,7 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_class.h"
+#include "catalog/pg_authid.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -24,6 +24,7 @@
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -199,7 +200,8 @@ stat_add_time(StatTable *table, StatCounter counter, instr_time since)
 }
 
 /*
- * shared_preload_libraries with this one added, as ALTER SYSTEM takes it.
+ * shared_preload_libraries with this one added, as ALTER SYSTEM takes it.  Not everybody
+ * may read that setting.
  */
 static char *
 preload_libraries(void)
@@ -224,8 +226,10 @@ require_memory(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("nothing is counted, as the server was started without purchase in \"shared_preload_libraries\""),
+				 has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_SETTINGS) ?
 				 errhint("To switch it on: ALTER SYSTEM SET shared_preload_libraries = %s; and restart the server.",
-						 preload_libraries())));
+						 preload_libraries()) :
+				 errhint("A superuser can add it, and restart the server.")));
 }
 
 static bool

@@ -382,6 +382,8 @@ foreach my $libraries ([ '', "'purchase'" ], [ 'pg_stat_statements,"auto_explain
 	like($err, qr/55000: nothing is counted.*HINT:  To switch it on: ALTER SYSTEM SET shared_preload_libraries = \Q$libraries->[1]\E; and restart the server\./s,
 		'the view says how to switch it on');
 	like(sqlstate($node, 'SELECT pg_stat_purchase_reset()'), qr/55000/, 'and so does reset');
+	my (undef, undef, $others) = $node->psql('postgres', 'TABLE pg_stat_purchase', extra_params => [ '-U', 'buyer' ]);
+	like($others, qr/HINT:  A superuser can add it/, 'but not to who may not read the setting');
 }
 my ($hint) = $err =~ /(ALTER SYSTEM [^;]*;)/;
 $node->adjust_conf('postgresql.conf', 'shared_preload_libraries', undef);
