@@ -42,6 +42,8 @@ foreach my $engine ('auto', 'sql')
 		is(ask($session{$engine}, "SELECT $call"),
 			'ERROR:  25006', "$engine: a standby refuses $call");
 	}
+	is(ask($session{$engine}, 'SELECT * FROM purchase_blockers(11)'),
+		'ERROR:  55000', "$engine: a standby can't tell who holds a product");
 	# the server's own refusal of the lock, or ours
 	like(
 		ask($session{$engine}, "SELECT purchase_attach('product')"),

@@ -35,6 +35,10 @@ SELECT purchase_attach('strong');
 CREATE TABLE u (id uuid PRIMARY KEY, stock int NOT NULL);
 INSERT INTO u VALUES ('00000000-0000-0000-0000-000000000001', 100);
 SELECT purchase_attach('u');
+-- whose rows leave their page when they are changed
+CREATE TABLE crowded (id int PRIMARY KEY, stock int NOT NULL, filler text DEFAULT repeat('x', 1500));
+INSERT INTO crowded SELECT n, 100 FROM generate_series(1, 20) AS n;
+SELECT purchase_attach('crowded');
 CREATE EXTENSION postgres_fdw;
 CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw;
 CREATE FOREIGN TABLE remote (id int, stock int) SERVER far;
@@ -86,6 +90,21 @@ sub waits
 	return;
 }
 
+# Who is woken waits for another one in time.
+sub become_blockers
+{
+	my ($name, $args, %roles) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $expected = join ', ', map { '(' . pid_of($_) . ", '$roles{$_}')" } keys %roles;
+
+	ok( $node->poll_query_until('postgres',
+			"SELECT array_agg((pid, role) ORDER BY pid) FROM purchase_blockers($args)",
+			$node->safe_psql('postgres',
+				"SELECT array_agg((pid, role) ORDER BY pid) FROM (VALUES $expected) AS v (pid, role)")),
+		$name);
+	return;
+}
+
 foreach my $engine ('auto', 'sql')
 {
 	$node->safe_psql('postgres', "ALTER DATABASE postgres SET purchase.engine = $engine");
@@ -109,6 +128,34 @@ foreach my $engine ('auto', 'sql')
 	ask($a, 'COMMIT');
 	end_query($_) foreach $b, $c, $d;
 	is(blockers('1'), '', "$engine: all are gone");
+
+	# who waits for the next one
+	foreach my $table ('product', 'crowded')
+	{
+		my $query = "SELECT purchase(1, 1, '$table')";
+
+		ask($a, "BEGIN; $query");
+		waits('b', $b, "BEGIN; SAVEPOINT s; $query");
+		waits('c', $c, $query);
+		waits('d', $d, $query);
+		ask($a, "COMMIT; BEGIN; SELECT purchase(2, 1, '$table')");
+		end_query($b);
+		become_blockers("$engine: who waits for the next one ($table)",
+			"1, '$table'", b => 'holds', c => 'waits', d => 'waits');
+		is(blockers("2, '$table'"), 'a holds', "$engine: and not for another product");
+		ask($_, 'COMMIT') foreach $a, $b;
+		end_query($_) foreach $c, $d;
+	}
+
+	# who comes to the row by an old version has no lock that is named after it
+	ask($d, 'SELECT pg_advisory_lock(1)');
+	waits('c', $c, 'UPDATE product SET stock = stock WHERE id = 1 AND (SELECT pg_advisory_xact_lock(1)) IS NOT NULL');
+	ask($a, 'SELECT purchase(1, 1)');
+	ask($b, 'BEGIN; SAVEPOINT s; SELECT purchase(1, 1)');
+	ask($d, 'SELECT pg_advisory_unlock(1)');
+	become_blockers("$engine: who comes by an old version", '1', b => 'holds', c => 'waits');
+	ask($b, 'COMMIT');
+	end_query($c);
 
 	# at REPEATABLE READ, who waits is in core's queue alone
 	ask($a, 'BEGIN; SELECT purchase(1, 1)');
@@ -172,6 +219,7 @@ foreach my $engine ('auto', 'sql')
 	ask($a, 'ROLLBACK; BEGIN; LOCK TABLE product');
 	waits('b', $b, 'SELECT purchase(1, 1)');
 	is(blockers('1'), 'a locks table, b waits', "$engine: a table that is locked");
+	is(sqlstate($node, 'SET ROLE nobody; SELECT * FROM purchase_blockers(1)'), '42501', "$engine: no right to know");
 	ask($a, 'ROLLBACK');
 	end_query($b);
 	ask($a, 'BEGIN; SELECT count(*) FROM product');
@@ -182,6 +230,28 @@ foreach my $engine ('auto', 'sql')
 	ask($a, 'ROLLBACK');
 	end_query($_) foreach $b, $c;
 	is(blockers('1'), '', "$engine: all are gone");
+
+	# what is below the table is locked
+	ask($a, 'BEGIN; LOCK TABLE seats');
+	is(blockers("'A-1', 'cheap'"), 'a locks table', "$engine: the table below a view is locked");
+	waits('b', $b, "BEGIN; SELECT purchase('A-1', 1, 'cheap')");
+	is(blockers("'A-1', 'cheap'"), 'a locks table, b waits', "$engine: and who waits for that");
+	ask($a, 'ROLLBACK');
+	end_query($b);
+	ask($b, 'ROLLBACK');
+	ask($a, 'BEGIN; LOCK TABLE part_1');
+	is(blockers("1, 'part'"), 'a locks table', "$engine: a partition is locked");
+	ask($a, 'ROLLBACK; BEGIN; REINDEX INDEX product_pkey');
+	is(blockers('1'), 'a locks table', "$engine: an index is locked");
+	ask($a, 'ROLLBACK');
+	ask($a, "BEGIN; LOCK TABLE product; PREPARE TRANSACTION 'lock'");
+	is(blockers('1'), "PREPARE TRANSACTION 'lock' locks table", "$engine: by a prepared transaction");
+	ask($a, "ROLLBACK PREPARED 'lock'; BEGIN; SELECT count(*) FROM product; PREPARE TRANSACTION 'read'");
+	waits('b', $b, 'ALTER TABLE product ADD CHECK (stock >= -1)');
+	waits('c', $c, 'SELECT purchase(1, 1)');
+	is(blockers('1'), "PREPARE TRANSACTION 'read' locks table, b locks table, c waits", "$engine: one that is in the way of a lock");
+	ask($a, "ROLLBACK PREPARED 'read'");
+	end_query($_) foreach $b, $c;
 
 	ask($a, 'BEGIN; SELECT purchase(1, 1)');
 	is( ask($b, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1; SELECT role FROM purchase_blockers(1)"), "1\nholds",
