@@ -274,6 +274,7 @@ sale_release(Cart *cart)
 {
 	Record		record;
 	int64		units;
+	int64		nholds = 0;
 
 	open_sale(cart, VERB_RESTOCK, &record);
 	check_may_sell(cart, &record);
@@ -286,8 +287,9 @@ sale_release(Cart *cart)
 		{
 			record_settle(cart, cart->sale->id, &record.lines[i], SALE_RELEASED,
 						  record.lines[i].qty);
-			stat_add(cart->stat, STAT_HOLDS_RELEASED, record.lines[i].has_hold);
+			nholds += record.lines[i].has_hold;
 		}
+	stat_add(cart->stat, STAT_HOLDS_RELEASED, nholds);
 	cart_close(cart);
 	return units;
 }

@@ -218,6 +218,11 @@ foreach my $engine ('auto', 'sql')
 	counts("$engine: all of a line is", 'ticket', "SELECT purchase_release('${id}d', 't3', 1, 'ticket')",
 		'holds_released 1');
 	counts("$engine: and the rest", 'ticket', "SELECT purchase_release('${id}d', 'ticket')", 'holds_released 1');
+	$node->safe_psql('postgres', $sell->('purchase_cart', "{t3,t4}", "'{1,1}'", 'p', ", hold_for => '1 h'") . ";
+		CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END';
+		CREATE TRIGGER no BEFORE UPDATE ON ticket_sale FOR EACH ROW WHEN (NEW.line = 2) EXECUTE FUNCTION no()");
+	counts("$engine: a release that fails at its second line", 'ticket', "SELECT purchase_release('${id}p', 'ticket')", '');
+	$node->safe_psql('postgres', 'DROP FUNCTION no CASCADE');
 	counts("$engine: released again", 'ticket', "SELECT purchase_release('${id}d', 'ticket')", '');
 	counts("$engine: returned", 'ticket', "SELECT purchase_return('${id}c', stock_table => 'ticket')", '');
 
