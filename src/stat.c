@@ -273,6 +273,11 @@ purchase_stat_table(PG_FUNCTION_ARGS)
 	require_memory();
 	InitMaterializedSRF(fcinfo, 0);
 	rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	if (rsinfo->setDesc->natts != lengthof(values))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the SQL of extension \"purchase\" counts other things than its library"),
+				 errhint("Let the owner of the extension update it: ALTER EXTENSION purchase UPDATE;")));
 	if (PG_ARGISNULL(0))
 	{
 		table = &shared->others.table;

@@ -323,6 +323,12 @@ $node->safe_psql('postgres', 'GRANT EXECUTE ON FUNCTION pg_stat_purchase_reset T
 ($ret) = $node->psql('postgres', 'SELECT pg_stat_purchase_reset()', @as_buyer);
 is($ret, 0, 'who was granted it may');
 
+# Columns that a library of another version does not have, or has in another place.
+$node->safe_psql('postgres', "CREATE FUNCTION older(regclass, OUT sold_calls bigint, OUT stats_reset timestamptz)
+	RETURNS SETOF record AS '\$libdir/purchase', 'purchase_stat_table' LANGUAGE c");
+is(sqlstate($node, 'SELECT * FROM older(NULL)'), '55000', 'the SQL of another version');
+is(sqlstate($node, "SELECT * FROM older('product')"), '55000', 'the SQL of another version, of a table');
+
 # A table that is dropped, or detached, has no row.
 $node->safe_psql('postgres', "DROP TABLE watched; SELECT purchase_detach('part')");
 is($node->safe_psql('postgres', 'SELECT stock_table FROM pg_stat_purchase ORDER BY 1'), "product\nticket", 'dropped, detached');
