@@ -565,7 +565,7 @@ sub wait_for_sync
 }
 
 # Begin a call that can't be answered without the standby: it waits for that, or for
-# who does.
+# who does, which from 17 on has a name of ours.
 sub begin_and_wait
 {
 	my ($session, $query, $event, $title) = @_;
@@ -574,11 +574,11 @@ sub begin_and_wait
 
 	begin_query($session, $query);
 	$primary->poll_query_until('postgres',
-		"SELECT state <> 'active' OR wait_event IN ('SyncRep', 'transactionid') FROM pg_stat_activity WHERE pid = $pid"
+		"SELECT state <> 'active' OR wait_event IN ('SyncRep', 'transactionid', 'PurchaseSaleId') FROM pg_stat_activity WHERE pid = $pid"
 	) or die "$query does not wait";
 	is( $primary->safe_psql(
 			'postgres',
-			"SELECT wait_event FROM pg_stat_activity WHERE pid = $pid"),
+			"SELECT replace(wait_event, 'PurchaseSaleId', 'transactionid') FROM pg_stat_activity WHERE pid = $pid"),
 		$event,
 		"$title: $query waits");
 	return;
