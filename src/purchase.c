@@ -423,8 +423,8 @@ available(FunctionCallInfo fcinfo, Oid product_type)
  *
  * The backends that hold the product, or have locked its table, and those that wait for it;
  * a prepared transaction has no pid.  Of other users' backends, who is no member of
- * pg_read_all_stats sees as much as in pg_stat_activity.  Raises SK001, and 0A000 where it
- * can't be told where the row is.
+ * pg_read_all_stats sees as much as in pg_stat_activity.  Raises SK001, 0A000 where it can't
+ * be told where the row is, and 55000 on a standby.
  */
 static Datum
 blockers(FunctionCallInfo fcinfo, Oid product_type)
