@@ -78,8 +78,8 @@ SELECT purchase(4, 4, sale_id => 'c', hold_for => '1 min');
 :show_state
 
 -- lapsed, and taken by who needs it
-SELECT purchase(5, 4, sale_id => 'd1', hold_for => '1 min');
-SELECT purchase(5, 5, sale_id => 'd2', hold_for => '1 min');
+SELECT purchase(5, 4, sale_id => 'd1', hold_for => '1 h');
+SELECT purchase(5, 5, sale_id => 'd2', hold_for => '1 h');
 SELECT purchase(5, 6);
 SELECT pg_temp.lapse('d1');
 SELECT purchase_available(5);
@@ -91,11 +91,11 @@ SELECT purchase_confirm('d1');
 :show_state
 SELECT purchase_extend('d1', '1 min');
 :show_state
-SELECT purchase(5, 4, sale_id => 'd1', hold_for => '1 min');
+SELECT purchase(5, 4, sale_id => 'd1', hold_for => '1 h');
 :show_state
 SELECT pg_temp.lapse('d2');
-SELECT purchase(5, 4, sale_id => 'd2', hold_for => '1 min');
-SELECT purchase(5, 5, sale_id => 'd2', hold_for => '1 min');
+SELECT purchase(5, 4, sale_id => 'd2', hold_for => '1 h');
+SELECT purchase(5, 5, sale_id => 'd2', hold_for => '1 h');
 SELECT purchase_confirm('d2');
 SELECT purchase_try(5, 1);
 SELECT purchase_restock(5, 4);
@@ -105,7 +105,7 @@ SELECT * FROM goods WHERE id = 5;
 
 -- what was paid back is never sold
 SELECT purchase(5, 1);
-SELECT purchase_restock(5, 2), purchase(5, 2, sale_id => 'd3', hold_for => '1 min');
+SELECT purchase_restock(5, 2), purchase(5, 2, sale_id => 'd3', hold_for => '1 h');
 SELECT pg_temp.lapse('d3');
 SELECT purchase(5, 1);
 SELECT purchase_release('d3'), purchase_release('d3');
@@ -114,8 +114,8 @@ SELECT purchase_confirm('d3');
 SELECT state, released FROM sales WHERE sale_id = 'd3';
 
 -- expired by hand
-SELECT count(*) FROM generate_series(1, 3) g, purchase_try(6, 1, sale_id => 'e' || g, hold_for => '1 min');
-SELECT count(*) FROM generate_series(1, 3) g, purchase_try(7, 1, sale_id => 'f' || g, hold_for => '1 min');
+SELECT count(*) FROM generate_series(1, 3) g, purchase_try(6, 1, sale_id => 'e' || g, hold_for => '1 h');
+SELECT count(*) FROM generate_series(1, 3) g, purchase_try(7, 1, sale_id => 'f' || g, hold_for => '1 h');
 SELECT pg_temp.lapse(sale_id) FROM goods_hold WHERE sale_id NOT IN ('e1', 'f3');
 SELECT purchase_expire(3);
 SELECT purchase_expire();
@@ -127,8 +127,8 @@ SELECT * FROM goods WHERE id IN (6, 7) ORDER BY id;
 -- products that are gone
 DELETE FROM goods WHERE id = 6;
 SELECT purchase_release('e1');
-SELECT purchase(8, 2, sale_id => 'g1', hold_for => '1 min');
-SELECT purchase(8, 2, sale_id => 'g2', hold_for => '1 min');
+SELECT purchase(8, 2, sale_id => 'g1', hold_for => '1 h');
+SELECT purchase(8, 2, sale_id => 'g2', hold_for => '1 h');
 SELECT pg_temp.lapse('g2');
 DELETE FROM goods WHERE id = 8;
 SELECT purchase_expire();
@@ -266,9 +266,9 @@ ALTER TABLE goods_sale RENAME TO "Verkäufe";
 ALTER TABLE "Verkäufe" ADD note text DEFAULT 'new', ADD CHECK (qty < 6);
 ALTER TABLE goods_hold ADD FOREIGN KEY (sale_id, line) REFERENCES "Verkäufe";
 \set VERBOSITY terse
-SELECT purchase(9, 6, sale_id => 'w', hold_for => '1 min');
+SELECT purchase(9, 6, sale_id => 'w', hold_for => '1 h');
 \set VERBOSITY default
-SELECT purchase(9, 4, sale_id => 'w', hold_for => '1 min');
+SELECT purchase(9, 4, sale_id => 'w', hold_for => '1 h');
 SELECT purchase_confirm('w');
 SELECT note FROM "Verkäufe" WHERE sale_id = 'w';
 CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
