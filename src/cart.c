@@ -82,6 +82,8 @@ count_done(Cart *cart, bool repeated)
 	int64		units = 0;
 	int64		nholds = 0;
 
+	if (cart->stat == NULL)
+		return;
 	for (Line *line = cart->lines; line < cart->lines + cart->nlines; line++)
 	{
 		units += line->qty;
